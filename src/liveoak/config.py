@@ -1,0 +1,104 @@
+"""Settings, read without importing torch.
+
+Order: command-line options over environment (`LIVEOAK_*`) over `HOME/liveoak.toml` over the defaults below.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from liveoak.errors import BadSettings
+
+
+class GateSettings(BaseModel):
+    """Bounds that a candidate must keep to be served."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = True
+    """Off: candidates are measured and served whatever the figures."""
+    max_retention_nats: float = Field(default=0.10, ge=0)
+    """Highest allowed rise of the loss on frozen general text, in nats per token, over the prior."""
+    max_kl_prior: float = Field(default=1.0, ge=0)
+    """Highest allowed KL(prior || candidate) on other prompts, in nats per token."""
+    min_recall_gain: float = Field(default=0.0, ge=-1, le=1)
+    """Smallest allowed change of recall on questions that were not trained on."""
+
+
+class Settings(BaseModel):
+    """Everything that one liveoak process is told."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path = Path("~/.liveoak")
+    """Folder of the durable record and the versions of one agent."""
+    cache: Path = Path("~/.cache/liveoak")
+    """Folder of fetched priors; may be shared."""
+    prior: str = "smollm2-135m"
+    """`smollm2-135m`, `gemma3-270m`, `hf:ORG/NAME`, a directory, `gguf:FILE`, or `scratch`."""
+    agent: str = Field(default="agent", pattern=r"^[A-Za-z0-9._-]+$")
+    """The agent's name: the `model` of a request."""
+    host: str = "127.0.0.1"
+    """Address that the server listens on."""
+    port: int = Field(default=8321, ge=0, le=65535)
+    """Port that the server listens on; 0 takes a free one."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the model runs."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number format of the prior; auto is bfloat16 where the device is fast in it."""
+    threads: int = Field(default=0, ge=0)
+    """CPU threads of the model; 0 takes all cores."""
+    context: int = Field(default=2048, ge=64)
+    """Most tokens of prompt and reply together."""
+    max_waiting: int = Field(default=64, ge=1)
+    """Requests that may wait; further ones are refused with 429."""
+    max_lesson_tokens: int = Field(default=8192, ge=1)
+    """Longest lesson, in tokens."""
+    teachers: tuple[str, ...] = ("local",)
+    """Authors whose feedback counts; what others say waits in quarantine."""
+    accept_licence: tuple[str, ...] = ()
+    """Names of priors whose licence you have read and accepted."""
+    gate: GateSettings = GateSettings()
+
+
+def load_settings(**options: Any) -> Settings:
+    """Settings from options (those not None), environment and file.
+
+    Raises:
+        BadSettings: an unknown key or a value out of range, with its name.
+    """
+    given = {key: value for key, value in options.items() if value is not None}
+    home = Path(given.get("home") or os.environ.get("LIVEOAK_HOME") or Settings().home).expanduser()
+    merged = {**_from_file(home / "liveoak.toml"), **_from_environment(), **given, "home": home}
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = ".".join(str(part) for part in problem["loc"])
+        raise BadSettings(f"setting {name!r} = {problem['input']!r}: {problem['msg']}") from None
+    return settings.model_copy(update={"cache": settings.cache.expanduser()})
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{path}: not valid TOML: {error}") from None
+
+
+def _from_environment() -> dict[str, Any]:
+    names = set(Settings.model_fields) - {"gate"}
+    found: dict[str, Any] = {}
+    for name in names:
+        value = os.environ.get(f"LIVEOAK_{name.upper()}")
+        if value is not None:
+            is_list = name in ("teachers", "accept_licence")
+            found[name] = tuple(part for part in value.split(",") if part) if is_list else value
+    return found
