@@ -234,6 +234,8 @@ class Sampling:
     top_logprobs: int = 0
     schema: dict[str, Any] | None = None
     """A JSON schema that the reply must follow."""
+    pattern: str | None = None
+    """A regular expression that the whole reply must match."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,12 @@
+"""Slots of low-rank adapters over one frozen prior.
+
+Knows linear layers, slots, their optimizer state, snapshots on disk and PEFT directories.
+Knows nothing of tokens, chats, losses or versions.
+"""
+
+from liveoak.adapters.bank import Bank, Route
+from liveoak.adapters.peft_format import export_peft, import_peft
+from liveoak.adapters.slots import Layout, Slot
+from liveoak.adapters.snapshot import load_snapshot, save_snapshot
+
+__all__ = ["Bank", "Layout", "Route", "Slot", "export_peft", "import_peft", "load_snapshot", "save_snapshot"]

@@ -1,0 +1,138 @@
+"""The prior's linear layers, made to read the slot of each token."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from liveoak.adapters.slots import Layout, Slot, Target, stack
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Tokens `start:end` of the packed batch, all under one slot; None is the prior itself."""
+
+    start: int
+    end: int
+    slot: Slot | None
+
+
+class Route:
+    """Which slot each token of a packed batch goes through."""
+
+    def __init__(self, lengths: Sequence[int], slots: Sequence[Slot | None]) -> None:
+        parts: list[Part] = []
+        start = 0
+        for length, slot in zip(lengths, slots, strict=True):
+            if parts and parts[-1].slot is slot:
+                parts[-1] = Part(parts[-1].start, start + length, slot)
+            else:
+                parts.append(Part(start, start + length, slot))
+            start += length
+        self.parts = tuple(parts)
+        self.plain = all(part.slot is None for part in parts)
+        self._stacks: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+        self._stackable = self._can_stack()
+
+    def _can_stack(self) -> bool:
+        """One token a slot, all slots of one rank and frozen: a batched product is one call instead of many."""
+        slots = [part.slot for part in self.parts]
+        return (
+            all(part.end - part.start == 1 for part in self.parts)
+            and all(slot is not None and slot.gradient is None for slot in slots)
+            and len({slot.rank for slot in slots if slot is not None}) == 1
+        )
+
+    def add(self, target: int, x: Tensor, y: Tensor) -> Tensor:
+        """y (T, outputs) plus what each token's slot adds for its x (T, inputs)."""
+        if self._stackable:
+            return self._add_stacked(target, x, y)
+        pieces = [self._add_part(target, part, x, y) for part in self.parts]
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+
+    @staticmethod
+    def _add_part(target: int, part: Part, x: Tensor, y: Tensor) -> Tensor:
+        piece = y[part.start : part.end]
+        if part.slot is None:
+            return piece
+        a, b = part.slot.pairs[target]
+        return torch.addmm(piece, x[part.start : part.end] @ a.t(), b.t(), alpha=part.slot.scale)
+
+    def _add_stacked(self, target: int, x: Tensor, y: Tensor) -> Tensor:
+        if target not in self._stacks:
+            slots = [part.slot for part in self.parts if part.slot is not None]
+            a, b = stack(slots, target)
+            scales = torch.tensor([slot.scale for slot in slots], dtype=b.dtype, device=b.device)
+            self._stacks[target] = (a, b, scales)
+        a, b, scales = self._stacks[target]
+        low = torch.bmm(a, x.unsqueeze(2))
+        return y + torch.bmm(b, low).squeeze(2) * scales.unsqueeze(1)
+
+
+class SlottedLinear(nn.Module):
+    """A frozen linear layer plus the low-rank change of each token's slot."""
+
+    def __init__(self, base: nn.Linear, index: int, bank: Bank) -> None:
+        super().__init__()
+        self.weight, self.bias = base.weight, base.bias
+        self.in_features, self.out_features = base.in_features, base.out_features
+        self.index = index
+        self.bank = bank
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.linear(x, self.weight, self.bias)
+        route = self.bank.route
+        if route is None or route.plain:
+            return y
+        flat = route.add(self.index, x.reshape(-1, self.in_features), y.view(-1, self.out_features))
+        return flat.view(y.shape)
+
+
+class Bank:
+    """Makes slots for one model, and routes its tokens through them.
+
+    Every linear layer of the decoder is a target; embeddings and `head`, which makes logits, are not.
+    """
+
+    def __init__(self, model: nn.Module, head: nn.Module | None = None) -> None:
+        self.route: Route | None = None
+        first = next(model.parameters())
+        self.dtype, self.device = first.dtype, first.device
+        found = [
+            (name, module)
+            for name, module in model.named_modules()
+            if isinstance(module, nn.Linear) and module is not head
+        ]
+        if not found:
+            raise ValueError("the model has no linear layer to adapt, or its layers are adapted already")
+        for index, (name, module) in enumerate(found):
+            parent, _, leaf = name.rpartition(".")
+            setattr(model.get_submodule(parent), leaf, SlottedLinear(module, index, self))
+        self.layout = Layout(
+            tuple(Target(name=name, inputs=m.in_features, outputs=m.out_features) for name, m in found)
+        )
+
+    def new_slot(self, *, rank: int, alpha: float | None = None, seed: int = 0) -> Slot:
+        """A fresh slot, which is exactly the prior. `alpha` defaults to twice the rank."""
+        return Slot(
+            self.layout,
+            rank=rank,
+            alpha=2.0 * rank if alpha is None else alpha,
+            dtype=self.dtype,
+            device=self.device,
+            seed=seed,
+        )
+
+    @contextmanager
+    def routed(self, route: Route) -> Generator[None]:
+        """Forward passes inside go through `route`. One at a time: the engine's lock sees to it."""
+        self.route = route
+        try:
+            yield
+        finally:
+            self.route = None

@@ -1,0 +1,131 @@
+"""A slot: one adapter's weights, and the state of the optimizer that writes them.
+
+All weights of a slot lie in one flat buffer, so that a step of the optimizer is a handful of operations and a
+snapshot is a handful of tensors, however many layers the prior has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+
+import torch
+from torch import Tensor
+
+_stamps = count(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A linear layer of the prior that adapters change."""
+
+    name: str
+    """Path of the module in the model."""
+    inputs: int
+    outputs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The linear layers of one prior, in the order of its forward pass."""
+
+    targets: tuple[Target, ...]
+
+    def size(self, rank: int) -> int:
+        """Numbers in an adapter of this rank."""
+        return sum(rank * (target.inputs + target.outputs) for target in self.targets)
+
+
+class Slot:
+    """One adapter: for each target, `y += scale * (x @ a.T) @ b.T`, with a (R, inputs) and b (outputs, R).
+
+    `master` (float32) is the truth; `weights` is its copy in the dtype of the prior, which the forward pass reads
+    and whose gradients the backward pass writes. A fresh slot has b = 0 and is exactly the prior.
+
+    Source: LoRA (Hu et al. 2021), initialised as PEFT does: Kaiming-uniform a, zero b, scale = alpha / rank.
+    """
+
+    def __init__(
+        self, layout: Layout, *, rank: int, alpha: float, dtype: torch.dtype, device: torch.device, seed: int = 0
+    ) -> None:
+        if rank < 1:
+            raise ValueError(f"rank {rank!r}: an adapter needs a rank of at least 1")
+        self.layout, self.rank, self.alpha = layout, rank, float(alpha)
+        self.scale = self.alpha / rank
+        size = layout.size(rank)
+        self.master = torch.zeros(size, dtype=torch.float32, device=device)
+        self.weights = torch.zeros(size, dtype=dtype, device=device)
+        self.gradient: Tensor | None = None
+        self.first_moment: Tensor | None = None
+        self.second_moment: Tensor | None = None
+        self.steps = 0
+        """Optimizer steps so far."""
+        self._initialise(seed)
+        self.pairs = self._views(self.weights)
+        self.publish()
+
+    def _initialise(self, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        for a, _ in self._views(self.master):
+            bound = 1 / math.sqrt(a.shape[1])
+            a.copy_(torch.empty(a.shape).uniform_(-bound, bound, generator=generator))
+
+    def _views(self, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
+        views: list[tuple[Tensor, Tensor]] = []
+        offset = 0
+        for target in self.layout.targets:
+            middle = offset + self.rank * target.inputs
+            end = middle + self.rank * target.outputs
+            views.append((flat[offset:middle].view(self.rank, -1), flat[middle:end].view(-1, self.rank)))
+            offset = end
+        return views
+
+    def named_master(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Views (a, b) of the float32 weights by target name."""
+        return {target.name: pair for target, pair in zip(self.layout.targets, self._views(self.master), strict=True)}
+
+    def publish(self) -> None:
+        """Make the master weights those of the next forward pass. Caches made before no longer fit (`stamp`)."""
+        with torch.no_grad():
+            self.weights.copy_(self.master)
+        self.stamp = next(_stamps)
+
+    def train(self) -> None:
+        """Open the slot for gradients."""
+        if self.gradient is not None:
+            return
+        self.gradient = torch.zeros_like(self.weights)
+        leaves: list[tuple[Tensor, Tensor]] = []
+        for (a, b), (grad_a, grad_b) in zip(self.pairs, self._views(self.gradient), strict=True):
+            leaf_a, leaf_b = a.detach().requires_grad_(), b.detach().requires_grad_()
+            # The backward pass adds into a gradient that is there, so these views gather it all in one buffer.
+            leaf_a.grad, leaf_b.grad = grad_a, grad_b
+            leaves.append((leaf_a, leaf_b))
+        self.pairs = leaves
+        if self.first_moment is None:
+            self.first_moment, self.second_moment = torch.zeros_like(self.master), torch.zeros_like(self.master)
+
+    def freeze(self) -> None:
+        """Close the slot for gradients and free their buffer; the optimizer state stays."""
+        self.gradient = None
+        self.pairs = self._views(self.weights)
+
+    def fork(self) -> Slot:
+        """A copy that can be trained without changing this one."""
+        twin = Slot(self.layout, rank=self.rank, alpha=self.alpha, dtype=self.weights.dtype, device=self.weights.device)
+        twin.master.copy_(self.master)
+        twin.steps = self.steps
+        if self.first_moment is not None and self.second_moment is not None:
+            twin.first_moment, twin.second_moment = self.first_moment.clone(), self.second_moment.clone()
+        twin.publish()
+        return twin
+
+
+def stack(slots: Sequence[Slot], target: int) -> tuple[Tensor, Tensor]:
+    """The weights of slots of one rank for one target: (S, R, inputs) and (S, outputs, R)."""
+    return (
+        torch.stack([slot.pairs[target][0] for slot in slots]),
+        torch.stack([slot.pairs[target][1] for slot in slots]),
+    )

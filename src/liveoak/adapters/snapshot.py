@@ -1,0 +1,93 @@
+"""Snapshots: a slot with its optimizer state as a folder of safetensors, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from liveoak.adapters.bank import Bank
+from liveoak.adapters.slots import Slot
+from liveoak.errors import Conflict, StorageError
+
+_TENSORS = "adapter.safetensors"
+_FACTS = "adapter.json"
+
+
+def digest(slot: Slot) -> str:
+    """SHA-256 over all that the slot is: weights, optimizer state, rank, scale and steps."""
+    hasher = hashlib.sha256(json.dumps(_facts(slot), sort_keys=True).encode())
+    for name, tensor in sorted(_tensors(slot).items()):
+        hasher.update(name.encode())
+        hasher.update(tensor.numpy().tobytes())
+    return hasher.hexdigest()
+
+
+def save_snapshot(slot: Slot, folder: Path) -> None:
+    """Write the slot into `folder`, which must not exist.
+
+    Raises:
+        StorageError: the disk is full or not writable; nothing is left behind.
+    """
+    draft = folder.with_name(f".{folder.name}.draft-{os.getpid()}")
+    try:
+        draft.mkdir(parents=True)
+        save_file(_tensors(slot), draft / _TENSORS)
+        (draft / _FACTS).write_text(json.dumps(_facts(slot), indent=1), encoding="utf-8")
+        for path in draft.iterdir():
+            _sync(path)
+        draft.rename(folder)
+        _sync(folder.parent)
+    except (OSError, SafetensorError) as error:
+        for path in draft.glob("*"):
+            path.unlink(missing_ok=True)
+        if draft.exists():
+            draft.rmdir()
+        raise StorageError(f"version not written to {str(folder)!r}: {error}; free some space and try again") from None
+
+
+def load_snapshot(bank: Bank, folder: Path) -> Slot:
+    """The slot as it was saved: equal weights, ready to be served or trained on.
+
+    Raises:
+        StorageError: missing or damaged files.
+        Conflict: the snapshot was made over another prior.
+    """
+    try:
+        facts: dict[str, Any] = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+        tensors = load_file(folder / _TENSORS)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise StorageError(f"version in {str(folder)!r} cannot be read: {error}") from None
+    slot = bank.new_slot(rank=facts["rank"], alpha=facts["alpha"])
+    if tensors["master"].shape != slot.master.shape:
+        raise Conflict(f"version in {str(folder)!r} was made over another prior: its adapter has another size")
+    slot.master.copy_(tensors["master"])
+    if "first_moment" in tensors:
+        slot.first_moment = tensors["first_moment"].to(bank.device)
+        slot.second_moment = tensors["second_moment"].to(bank.device)
+    slot.steps = facts["steps"]
+    slot.publish()
+    return slot
+
+
+def _facts(slot: Slot) -> dict[str, Any]:
+    return {"rank": slot.rank, "alpha": slot.alpha, "steps": slot.steps}
+
+
+def _tensors(slot: Slot) -> dict[str, torch.Tensor]:
+    found = {"master": slot.master, "first_moment": slot.first_moment, "second_moment": slot.second_moment}
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in found.items() if tensor is not None}
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

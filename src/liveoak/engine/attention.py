@@ -1,0 +1,98 @@
+"""Attention over a packed batch, put into transformers' attention registry.
+
+The model hands over queries, keys and values of all packed tokens; the plan says which belong together.
+Its one seam: `model(..., liveoak=Pass(...))` reaches this function through every layer unchanged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import AttentionInterface
+from transformers.masking_utils import AttentionMaskInterface
+
+from liveoak.engine.batch import Group, Plan
+from liveoak.engine.pool import Pool
+
+NAME = "liveoak"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """One forward pass: its plan, and the pool that keys and values are kept in, if any."""
+
+    plan: Plan
+    pool: Pool | None = None
+    write: Tensor | None = None
+    """(T) places in the pool where the packed tokens' keys and values go."""
+
+
+def _attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    sliding_window: int | None = None,
+    softcap: float | None = None,
+    liveoak: Pass | None = None,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """query (1, H, T, D), key and value (1, G, T, D) with G groups of heads -> (1, T, H, D)."""
+    if liveoak is None:
+        raise ValueError("liveoak's attention runs only inside its engine")
+    packed_query = query[0].transpose(0, 1)
+    keys, values = key[0].transpose(0, 1), value[0].transpose(0, 1)
+    if liveoak.pool is not None and liveoak.write is not None:
+        layer: int = getattr(module, "layer_idx")  # noqa: B009 - attribute of transformers' attention modules
+        keys, values = liveoak.pool.update(layer, liveoak.write, keys, values)
+    outputs = [
+        _attend_group(group, packed_query, keys, values, scaling, sliding_window, softcap).flatten(0, 1)
+        for group in liveoak.plan.groups
+    ]
+    joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+    return joined.index_select(0, liveoak.plan.order).unsqueeze(0), None
+
+
+def _attend_group(
+    group: Group,
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    scaling: float | None,
+    window: int | None,
+    softcap: float | None,
+) -> Tensor:
+    """query (T, H, D), keys and values (places, G, D) -> (N, Q, H, D)."""
+    n, width = group.queries.shape
+    heads, size = query.shape[1:]
+    kv_heads = keys.shape[1]
+    share = heads // kv_heads
+    q = query.index_select(0, group.queries.flatten()).view(n, width, kv_heads, share, size)
+    k = keys.index_select(0, group.keys.flatten()).view(n, -1, kv_heads, size).transpose(1, 2)
+    v = values.index_select(0, group.keys.flatten()).view(n, -1, kv_heads, size).transpose(1, 2)
+    mask = group.mask(window, query.dtype)
+    # Heads that share keys become further queries of the same keys, so that keys are never copied per head.
+    q = q.permute(0, 2, 3, 1, 4).reshape(n, kv_heads, share * width, size)
+    mask = mask.repeat(1, 1, share, 1) if share > 1 and width > 1 else mask.expand(n, 1, share * width, mask.shape[3])
+    if softcap is None:
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling)
+    else:
+        scores = (q @ k.transpose(2, 3)).float() * (scaling if scaling is not None else size**-0.5)
+        scores = softcap * torch.tanh(scores / softcap) + mask.float()
+        out = scores.softmax(-1).to(v.dtype) @ v
+    return out.view(n, kv_heads, share, width, size).permute(0, 3, 1, 2, 4).reshape(n, width, heads, size)
+
+
+def _no_mask(*_: Any, **__: Any) -> None:
+    """The plan holds the masks; transformers need not build one."""
+
+
+AttentionInterface.register(NAME, _attend)
+AttentionMaskInterface.register(NAME, _no_mask)

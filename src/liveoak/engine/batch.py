@@ -1,0 +1,142 @@
+"""Ragged batches: sequences of any length, packed without padding, and who may attend to whom.
+
+A sequence may continue another one of the batch (`prefix`): a shared beginning is then computed once, however
+many sequences follow it. Attention is done in groups of sequences of like length; a group is an index into the
+packed tokens, so packing, shared beginnings and caches are all the same operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Seq
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from liveoak.adapters import Slot
+
+PADDING_WASTE = 1.3
+"""A group's longest sequence is at most this much longer than its shortest; more would be computed for nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequence:
+    """Tokens to run under one slot; None is the prior itself."""
+
+    ids: tuple[int, ...]
+    slot: Slot | None = None
+    prefix: int | None = None
+    """Place in the batch of the sequence that this one continues; it must come earlier and have no prefix."""
+    wanted: tuple[int, ...] = ()
+    """Positions in `ids` whose next-token logits are wanted, ascending."""
+
+
+@dataclass(slots=True)
+class Group:
+    """Sequences that attend in one call. N sequences, Q query places, K key places.
+
+    `queries` (N, Q) are places in the packed batch, `keys` (N, K) places among its keys (or in the pool),
+    `query_positions` and `key_positions` the positions in each sequence, -1 where a key place is padding.
+    """
+
+    queries: Tensor
+    keys: Tensor
+    query_positions: Tensor
+    key_positions: Tensor
+    _masks: dict[tuple[int | None, torch.dtype], Tensor] = field(
+        default_factory=dict[tuple[int | None, torch.dtype], Tensor], init=False
+    )
+
+    def mask(self, window: int | None, dtype: torch.dtype) -> Tensor:
+        """Additive mask (N, 1, Q, K): 0 where a query may look, else minus infinity."""
+        key = (window, dtype)
+        if key not in self._masks:
+            distance = self.query_positions.unsqueeze(2) - self.key_positions.unsqueeze(1)
+            seen = (distance >= 0) & (self.key_positions >= 0).unsqueeze(1)
+            if window is not None:
+                seen &= distance < window
+            mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, float("-inf"))
+            self._masks[key] = mask.unsqueeze(1)
+        return self._masks[key]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How a packed batch of T tokens attends. `order` (T) finds each token in the groups' joined outputs."""
+
+    groups: tuple[Group, ...]
+    order: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One sequence's part in attention: its places among queries and keys, with their positions."""
+
+    queries: Tensor
+    keys: Tensor
+    first: int
+    """Position of the first query."""
+
+
+def plan_rows(rows: Seq[Row], device: torch.device) -> Plan:
+    """Group rows of like length and index them."""
+    ranked = sorted(range(len(rows)), key=lambda i: (len(rows[i].keys), len(rows[i].queries)))
+    bundles: list[list[int]] = []
+    for i in ranked:
+        shortest = rows[bundles[-1][0]] if bundles else None
+        if shortest is not None and _alike(shortest, rows[i]):
+            bundles[-1].append(i)
+        else:
+            bundles.append([i])
+    groups: list[Group] = []
+    order = torch.empty(sum(len(row.queries) for row in rows), dtype=torch.long)
+    offset = 0
+    for bundle in bundles:
+        members = [rows[i] for i in bundle]
+        width, depth = max(len(r.queries) for r in members), max(len(r.keys) for r in members)
+        queries = torch.zeros((len(members), width), dtype=torch.long)
+        keys = torch.zeros((len(members), depth), dtype=torch.long)
+        query_positions = torch.zeros((len(members), width), dtype=torch.long)
+        key_positions = torch.full((len(members), depth), -1, dtype=torch.long)
+        for n, row in enumerate(members):
+            q, k = len(row.queries), len(row.keys)
+            # Padding repeats the row's last query, so that it has something to look at and stays finite.
+            queries[n] = row.queries[-1]
+            queries[n, :q] = row.queries
+            keys[n, :k] = row.keys
+            query_positions[n] = row.first + q - 1
+            query_positions[n, :q] = torch.arange(row.first, row.first + q)
+            key_positions[n, :k] = torch.arange(k)
+            order[row.queries] = torch.arange(offset + n * width, offset + n * width + q)
+        offset += len(members) * width
+        tensors = (queries, keys, query_positions, key_positions)
+        groups.append(Group(*(tensor.to(device) for tensor in tensors)))
+    return Plan(groups=tuple(groups), order=order.to(device))
+
+
+def _alike(short: Row, long: Row) -> bool:
+    queries = sorted((len(short.queries), len(long.queries)))
+    return len(long.keys) <= PADDING_WASTE * len(short.keys) + 16 and queries[1] <= PADDING_WASTE * queries[0] + 4
+
+
+def rows_of(batch: Seq[Sequence]) -> tuple[list[Row], list[int]]:
+    """The rows of a batch without a cache, and the position of each packed token."""
+    starts: list[int] = []
+    total = 0
+    for sequence in batch:
+        starts.append(total)
+        total += len(sequence.ids)
+    rows: list[Row] = []
+    positions: list[int] = []
+    for i, sequence in enumerate(batch):
+        own = torch.arange(starts[i], starts[i] + len(sequence.ids))
+        first, keys = 0, own
+        if sequence.prefix is not None:
+            head = batch[sequence.prefix]
+            if sequence.prefix >= i or head.prefix is not None:
+                raise ValueError(f"prefix {sequence.prefix!r} of sequence {i} must come earlier and have none itself")
+            first = len(head.ids)
+            keys = torch.cat([torch.arange(starts[sequence.prefix], starts[sequence.prefix] + first), own])
+        rows.append(Row(queries=own, keys=keys, first=first))
+        positions.extend(range(first, first + len(sequence.ids)))
+    return rows, positions

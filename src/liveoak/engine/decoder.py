@@ -1,0 +1,289 @@
+"""Continuous batching: every reply under way gets one token a step, whoever asked for it.
+
+A request joins as soon as there is room, finds the cache of an earlier request with the same beginning and the same
+weights, and leaves when it is done. Any thread may call `step`; the engine's turns keep them apart.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from liveoak.adapters import Route, Slot
+from liveoak.engine.batch import Row
+from liveoak.engine.engine import SLICE, Engine
+from liveoak.engine.grammar import Grammars, Matcher
+from liveoak.engine.pool import Pool, common_length
+from liveoak.engine.sampling import Drawn, check_sampling, draw, generator_for
+from liveoak.engine.streaming import TextStream
+from liveoak.errors import LiveoakError, UserError
+from liveoak.records import Finish, Sampling
+
+CACHE_TOKENS = 16_384
+"""Places of the pool: prompts and replies under way, and finished ones that may be found again."""
+MAX_RUNNING = 32
+"""Replies under way at once; further ones wait."""
+WORTH_WAITING = 16
+"""Tokens of common beginning for which a new request waits a step instead of running them again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Tokens to go on from, under one slot."""
+
+    ids: tuple[int, ...]
+    slot: Slot | None
+    sampling: Sampling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """A reply. `drawn` are its tokens, the one that ended it among them; `text` is without it."""
+
+    drawn: tuple[Drawn, ...]
+    text: str
+    finish: Finish
+
+
+Listener = Callable[[Drawn, str], None]
+"""Told each token and the text that may now be shown."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Ticket:
+    """A request on its way. `done` is set when `completion` or `error` is there."""
+
+    request: Request
+    listener: Listener | None = None
+    cancelled: bool = False
+    done: threading.Event = field(default_factory=threading.Event)
+    completion: Completion | None = None
+    error: Exception | None = None
+
+    def result(self) -> Completion:
+        """The reply. Raises what broke it off."""
+        self.done.wait()
+        if self.error is not None:
+            raise self.error
+        assert self.completion is not None
+        return self.completion
+
+
+class _Live:
+    """A reply under way: what is cached, what is still to be run, what came out."""
+
+    def __init__(self, ticket: Ticket, places: list[int], matcher: Matcher | None, stream: TextStream) -> None:
+        self.ticket, self.matcher, self.stream = ticket, matcher, stream
+        self.slot, self.sampling = ticket.request.slot, ticket.request.sampling
+        self.ids = list(ticket.request.ids)
+        self.places = places
+        self.generator = generator_for(self.sampling)
+        self.drawn: list[Drawn] = []
+        self.need = len(self.ids) + self.sampling.max_tokens
+        self.now = 0
+
+    @property
+    def pending(self) -> int:
+        return len(self.ids) - len(self.places)
+
+    @property
+    def weights(self) -> int:
+        return 0 if self.slot is None else self.slot.stamp
+
+
+class Decoder:
+    """Replies for many requests at once over one engine."""
+
+    def __init__(self, engine: Engine, *, max_running: int = MAX_RUNNING, cache_tokens: int = CACHE_TOKENS) -> None:
+        self.engine = engine
+        self.pool = Pool(capacity=cache_tokens, dtype=engine.dtype, device=engine.device)
+        self._max_running = max_running
+        self._waiting: deque[Ticket] = deque()
+        self._live: list[_Live] = []
+        tokenizer = engine.tokenizer
+        vocabulary = int(engine.model.get_output_embeddings().weight.shape[0])
+        self._grammars = Grammars(tokenizer.hf, vocabulary, tokenizer.stop_ids)
+        self._route: tuple[tuple[int, ...], Route] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Requests that have not begun."""
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        """Requests under way."""
+        return len(self._live)
+
+    def submit(self, request: Request, listener: Listener | None = None) -> Ticket:
+        """Queue a request. It advances as somebody calls `step`.
+
+        Raises:
+            UserError: an empty prompt, one too long for the cache, or sampling that means nothing.
+        """
+        check_sampling(request.sampling)
+        if not request.ids:
+            raise UserError("the prompt has no tokens")
+        need = len(request.ids) + request.sampling.max_tokens
+        if need > self.pool.capacity:
+            raise UserError(f"prompt and reply need {need} tokens, the cache has room for {self.pool.capacity}")
+        ticket = Ticket(request=request, listener=listener)
+        self._waiting.append(ticket)
+        return ticket
+
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        """All the replies, run to their end; others' replies under way advance with them."""
+        tickets = [self.submit(request) for request in requests]
+        while not all(ticket.done.is_set() for ticket in tickets):
+            self.step()
+        return [ticket.result() for ticket in tickets]
+
+    def step(self) -> bool:
+        """One token for each reply under way. False when there was nothing to do."""
+        with self.engine.inference():
+            self._drop_cancelled()
+            self._admit()
+            if not self._live:
+                return False
+            try:
+                self._advance()
+            except Exception as error:  # the border: whatever the model does, its askers are told
+                self._abandon(error)
+            return True
+
+    def _admit(self) -> None:
+        reserved = sum(live.need for live in self._live)
+        while self._waiting and len(self._live) < self._max_running:
+            ticket = self._waiting[0]
+            need = len(ticket.request.ids) + ticket.request.sampling.max_tokens
+            if reserved + need > self.pool.capacity:
+                return
+            self._waiting.popleft()
+            try:
+                matcher = self._grammars.matcher(ticket.request.sampling)
+            except LiveoakError as error:
+                ticket.error = error
+                ticket.done.set()
+                continue
+            live = _Live(ticket, [], matcher, TextStream(self.engine.tokenizer.decode, ticket.request.sampling.stop))
+            live.places = self.pool.find(live.weights, live.ids)
+            self._live.append(live)
+            reserved += need
+
+    def _advance(self) -> None:
+        # A beginning that several new requests share is run by the first and found by the rest a step later.
+        budget, batch = SLICE, list[_Live]()
+        for live in sorted(self._live, key=lambda live: live.pending):
+            live.now = min(live.pending, max(budget, 1))
+            if live.pending > 1:
+                if budget <= 0 or self._will_be_shared(live, batch):
+                    continue
+                budget -= live.now
+            batch.append(live)
+        hidden = self._run(batch)
+        ends, finished_prompts = list[int](), list[_Live]()
+        offset = 0
+        for live in batch:
+            offset += live.now
+            if live.pending == 0:
+                ends.append(offset - 1)
+                finished_prompts.append(live)
+        if not ends:
+            return
+        logits = self.engine.head(hidden[ends])
+        for live, row in zip(finished_prompts, logits, strict=True):
+            self._sample(live, row)
+
+    def _will_be_shared(self, live: _Live, batch: list[_Live]) -> bool:
+        """Wait one step if somebody in this batch is about to cache a long beginning of this prompt."""
+        if live.drawn or live.places:
+            return False
+        return any(
+            other.weights == live.weights
+            and not other.drawn
+            and other.now > 1
+            and common_length(other.ids, live.ids) >= WORTH_WAITING
+            for other in batch
+        )
+
+    def _run(self, batch: list[_Live]) -> torch.Tensor:
+        ids, positions, rows, write = list[int](), list[int](), list[Row](), list[int]()
+        for live in batch:
+            cached = len(live.places)
+            new = self.pool.take(live.now)
+            live.places.extend(new)
+            rows.append(
+                Row(
+                    queries=torch.arange(len(ids), len(ids) + live.now),
+                    keys=torch.tensor(live.places, dtype=torch.long),
+                    first=cached,
+                )
+            )
+            ids.extend(live.ids[cached : cached + live.now])
+            positions.extend(range(cached, cached + live.now))
+            write.extend(new)
+        hidden = self.engine.extend(ids, positions, rows, self._route_of(batch), self.pool, write)
+        for live in batch:
+            if live.pending == 0 and not live.drawn:
+                self._share_prompt(live)
+        return hidden
+
+    def _share_prompt(self, live: _Live) -> None:
+        """Let requests that wait for the same beginning find it now."""
+        for other in self._live:
+            if other is not live and not other.places and other.weights == live.weights:
+                common = min(common_length(live.ids, other.ids), len(other.ids) - 1)
+                if common > 0:
+                    other.places = self.pool.hold(live.places[:common])
+
+    def _route_of(self, batch: list[_Live]) -> Route:
+        """The batch's route, kept while the batch stays the same, since it holds stacked weights."""
+        key = tuple(part for live in batch for part in (live.now, live.weights))
+        if self._route is None or self._route[0] != key:
+            self._route = (key, Route([live.now for live in batch], [live.slot for live in batch]))
+        return self._route[1]
+
+    def _sample(self, live: _Live, raw: torch.Tensor) -> None:
+        allowed = raw if live.matcher is None else live.matcher.restrict(raw)
+        drawn = draw(raw, allowed, live.sampling, live.generator)
+        live.drawn.append(drawn)
+        ended = drawn.id in self.engine.tokenizer.stop_ids
+        piece = "" if ended else live.stream.push(drawn.id)
+        if live.matcher is not None and not ended:
+            live.matcher.advance(drawn.id)
+            ended = live.matcher.finished
+        ended = ended or live.stream.stopped
+        over = len(live.drawn) >= live.sampling.max_tokens
+        if ended or over:
+            piece += live.stream.flush()
+        if live.ticket.listener is not None:
+            live.ticket.listener(drawn, piece)
+        if ended or over:
+            self._finish(live, "stop" if ended else "length")
+        else:
+            live.ids.append(drawn.id)
+
+    def _finish(self, live: _Live, finish: Finish) -> None:
+        self._live.remove(live)
+        self.pool.keep(live.weights, live.ids[: len(live.places)], live.places)
+        live.ticket.completion = Completion(drawn=tuple(live.drawn), text=live.stream.text, finish=finish)
+        live.ticket.done.set()
+
+    def _drop_cancelled(self) -> None:
+        for ticket in [ticket for ticket in self._waiting if ticket.cancelled]:
+            self._waiting.remove(ticket)
+            ticket.completion = Completion(drawn=(), text="", finish="cancelled")
+            ticket.done.set()
+        for live in [live for live in self._live if live.ticket.cancelled]:
+            self._finish(live, "cancelled")
+
+    def _abandon(self, error: Exception) -> None:
+        for live in self._live:
+            self.pool.release(live.places)
+            live.ticket.error = error
+            live.ticket.done.set()
+        self._live.clear()

@@ -1,0 +1,89 @@
+"""The engine: one copy of the prior, run for whoever asks.
+
+Serving and learning share it. Each takes its turn for one forward pass (and backward, when learning); turns are
+given in the order of asking, so a lesson under way delays a reply by at most one slice, and the other way round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from collections.abc import Sequence as Seq
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from liveoak.adapters import Bank, Route
+from liveoak.engine.attention import NAME, Pass
+from liveoak.engine.batch import Row, Sequence, plan_rows, rows_of
+from liveoak.engine.pool import Pool
+from liveoak.engine.turns import Turns
+from liveoak.priors import Prior
+
+SLICE = 384
+"""Tokens that work which can wait runs at once, which bounds how long a reply waits for it."""
+
+
+class Engine:
+    """Runs the prior over packed sequences under their slots."""
+
+    def __init__(self, prior: Prior) -> None:
+        self.prior = prior
+        self.tokenizer = prior.tokenizer
+        self.model: Any = prior.model
+        self._head: Any = self.model.get_output_embeddings()
+        self._decoder: Any = self.model.get_decoder()
+        self.bank = Bank(self.model, self._head)
+        self.model.set_attn_implementation(NAME)
+        config = self.model.config.get_text_config()
+        self._softcap: float | None = getattr(config, "final_logit_softcapping", None)
+        self.device, self.dtype = self.bank.device, self.bank.dtype
+        self.turns = Turns()
+
+    def hidden(self, batch: Seq[Sequence]) -> Tensor:
+        """Last hidden states (T, width) of all tokens, in the order of the batch. Gradients flow if enabled."""
+        rows, positions = rows_of(batch)
+        ids = [token for sequence in batch for token in sequence.ids]
+        route = Route([len(s.ids) for s in batch], [s.slot for s in batch])
+        return self._run(ids, positions, route, Pass(plan=plan_rows(rows, self.device)))
+
+    def logits(self, batch: Seq[Sequence]) -> Tensor:
+        """Next-token logits (P, V), in float32, at the wanted positions of each sequence in order."""
+        hidden = self.hidden(batch)
+        places: list[int] = []
+        start = 0
+        for sequence in batch:
+            places.extend(start + position for position in sequence.wanted)
+            start += len(sequence.ids)
+        return self.head(hidden.index_select(0, torch.tensor(places, dtype=torch.long, device=self.device)))
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Logits (P, V), in float32, of hidden states (P, width)."""
+        logits: Tensor = self._head(hidden).float()
+        if self._softcap is not None:
+            logits = self._softcap * torch.tanh(logits / self._softcap)
+        return logits
+
+    def extend(
+        self, ids: Seq[int], positions: Seq[int], rows: Seq[Row], route: Route, pool: Pool, write: Seq[int]
+    ) -> Tensor:
+        """Hidden states of new tokens whose past lies in the pool; they are added to it."""
+        places = torch.tensor(write, dtype=torch.long, device=self.device)
+        return self._run(ids, positions, route, Pass(plan=plan_rows(rows, self.device), pool=pool, write=places))
+
+    def _run(self, ids: Seq[int], positions: Seq[int], route: Route, carried: Pass) -> Tensor:
+        with self.bank.routed(route):
+            result = self._decoder(
+                input_ids=torch.tensor([list(ids)], device=self.device),
+                position_ids=torch.tensor([list(positions)], device=self.device),
+                use_cache=False,
+                liveoak=carried,
+            )
+        return result.last_hidden_state[0]
+
+    @contextmanager
+    def inference(self) -> Generator[None]:
+        """A turn without gradients."""
+        with self.turns.turn(), torch.inference_mode():
+            yield
