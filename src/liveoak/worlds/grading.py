@@ -30,15 +30,16 @@ _TENS = {
 def normalised(text: str) -> tuple[str, ...]:
     """Words in lower case, without articles and punctuation, with number words as digits.
 
-    Signs inside a number (`6:40`, `1,200`, `3.5`) are kept apart from its digits' neighbours by dropping them.
+    A number keeps its point (`3.5` is not `35`) and loses its commas (`1,200`); a time is one word (`06:40` is `6.40`).
     """
     text = unicodedata.normalize("NFKC", text).lower()
     for sign, word in _SIGNS.items():
         text = text.replace(sign, word)
-    text = re.sub(r"(?<=\d)[.,:](?=\d)", "", text)
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
+    text = re.sub(r"\b0?(\d+):(?=\d\d\b)", r"\1.", text)
     text = re.sub(r"['’](?=s\b)", " ", text)
     text = re.sub(r"['’]", "", text)
-    words = [word for word in re.findall(r"\w+", text) if word not in _ARTICLES]
+    words = [word for word in re.findall(r"\d+(?:\.\d+)+|\w+", text) if word not in _ARTICLES]
     return tuple(_with_digits(words))
 
 

@@ -118,7 +118,7 @@ def _section(rng: random.Random, topic: Topic, facts: tuple[HandbookFact, ...]) 
 
 _OPENING = (
     "Welcome to {firm}. This handbook is for everybody who works here, and above all for those who are new. It is short"
-    " on purpose: read it once from front to back, keep it in a drawer, and look things up when you need them. Nobody is"
+    " on purpose: read it once from front to back, keep it in a drawer, and look things up when needed. Nobody is"
     " expected to know it by heart on the first day, and nobody is cross with a colleague who asks. Where the handbook"
     " and common sense disagree, tell us, and one of the two will be changed. It is written by the people who do the"
     " work, and it is meant to be read by them.",
