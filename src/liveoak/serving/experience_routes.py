@@ -1,0 +1,57 @@
+"""The durable record, to read and to erase; and whether the server is well."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Response
+
+from liveoak.records import Turn
+from liveoak.serving.encoding import JSONReply, as_json
+from liveoak.serving.host import Host
+from liveoak.serving.wire import SessionName
+
+Limit = Annotated[int, Query(ge=1, le=1000)]
+NamedSession = Annotated[SessionName, Path()]
+
+
+def experience_routes(host: Host) -> APIRouter:
+    router = APIRouter(tags=["experience"])
+    record = host.experience
+
+    @router.get("/v1/experience/sessions")
+    def sessions(limit: Limit = 100) -> Response:
+        return JSONReply({"object": "list", "data": as_json(record.sessions(limit=limit))})
+
+    @router.get("/v1/experience/sessions/{session}")
+    def session(session: NamedSession, tokens: bool = False) -> Response:
+        found = record.session(session)
+        turns = record.turns(session)
+        return JSONReply(
+            {
+                "session": as_json(found),
+                "turns": [_turn(turn, tokens) for turn in turns],
+                "feedback": [as_json(one) for turn in turns for one in record.feedback_on(turn.id)],
+                "lessons": as_json(record.lessons(session=session, limit=1000)),
+            }
+        )
+
+    @router.delete("/v1/experience/sessions/{session}")
+    def erase(session: NamedSession) -> Response:
+        return JSONReply({"id": session, "erased": True, "retired": list(host.erase(session))})
+
+    @router.get("/v1/lessons")
+    def lessons(session: Annotated[SessionName | None, Query()] = None, limit: Limit = 100) -> Response:
+        return JSONReply({"object": "list", "data": as_json(record.lessons(session=session, limit=limit))})
+
+    @router.get("/healthz", tags=["health"])
+    def healthz() -> Response:
+        return JSONReply({"status": "ok", **host.health()})
+
+    return router
+
+
+def _turn(turn: Turn, tokens: bool) -> dict[str, Any]:
+    """A turn without its token ids and log-probabilities, which are long, unless asked for."""
+    fields = as_json(turn)
+    return fields if tokens else {key: value for key, value in fields.items() if key not in ("ids", "logprobs")}

@@ -1,0 +1,106 @@
+"""POST /v1/learn and /v1/feedback: the ways in which people and programs teach."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.concurrency import run_in_threadpool
+
+from liveoak.errors import Overloaded
+from liveoak.experience.ids import new_id
+from liveoak.records import QA, Demonstration, Lesson, Proof
+from liveoak.serving.callers import AuthorHeader, SessionHeader, author_of, session_of
+from liveoak.serving.encoding import JSONReply, as_json, json_text
+from liveoak.serving.faults import body_of
+from liveoak.serving.host import Host, Step
+from liveoak.serving.mailbox import Mailbox, ServerSentEvents
+from liveoak.serving.wire import FeedbackBody, LearnBody
+
+_MOST_LESSONS = 16
+"""Lessons under way or waiting; each holds a thread."""
+
+Outcome = Proof | Exception
+
+
+def learn_routes(host: Host) -> APIRouter:
+    router = APIRouter(tags=["learning"])
+    free = threading.BoundedSemaphore(_MOST_LESSONS)
+
+    @router.post("/v1/learn")
+    async def learn(body: LearnBody, session: SessionHeader = None, author: AuthorHeader = None) -> Response:
+        lesson = lesson_of(body)
+        where = session_of(session, body.session, None)
+        who = author_of(author, body.user)
+        if not free.acquire(blocking=False):
+            raise Overloaded(f"{_MOST_LESSONS} lessons are under way or waiting: try again when one is through")
+        box: Mailbox[Step | Outcome] = Mailbox()
+
+        def study() -> None:
+            # A client that leaves does not undo the lesson: what was handed in is studied to its end.
+            try:
+                box.post(host.learn(lesson, session=where, author=who, on_progress=box.post))
+            except Exception as error:
+                box.post(error)
+            finally:
+                free.release()
+
+        threading.Thread(target=study, name=f"lesson {lesson.id}", daemon=True).start()
+        if body.stream:
+            return ServerSentEvents(_stream(box))
+        while not isinstance(outcome := await box.take(), Proof | Exception):
+            pass
+        if isinstance(outcome, Exception):
+            raise outcome
+        return JSONReply(as_json(outcome), headers={"x-liveoak-version": outcome.version})
+
+    @router.post("/v1/feedback")
+    async def feedback(body: FeedbackBody, author: AuthorHeader = None) -> Response:
+        who = author_of(author, body.user)
+        give: Callable[..., Any] = host.feedback
+        given = await run_in_threadpool(
+            give, turn=body.turn, author=who, kind=body.kind, value=body.value, text=body.text
+        )
+        return JSONReply(as_json(given))
+
+    return router
+
+
+def lesson_of(body: LearnBody) -> Lesson:
+    """The lesson that a body asks for. Whether it teaches anything, the runtime judges."""
+    return Lesson(
+        id=new_id("lesson"),
+        topic=body.topic.strip() or _first_line(body),
+        statements=tuple(body.statements),
+        questions=tuple(QA(question=pair.question, answer=pair.answer) for pair in body.questions),
+        demonstrations=tuple(Demonstration(prompt=one.prompt, reply=one.reply) for one in body.demonstrations),
+        source=body.source,
+        effort=body.effort,
+    )
+
+
+def _first_line(body: LearnBody) -> str:
+    texts = (body.source, *body.statements, *(pair.question for pair in body.questions))
+    lines = (line.strip(" #\t") for text in texts for line in text.splitlines())
+    return next((line[:80] for line in lines if line), "untitled")
+
+
+async def _stream(box: Mailbox[Step | Outcome]) -> AsyncGenerator[str, None]:
+    while True:
+        match await box.take():
+            case Proof() as proof:
+                yield _event("proof", as_json(proof))
+                break
+            case Exception() as error:
+                yield _event("error", body_of(error)[1])
+                break
+            case step:
+                progress = {"stage": step.stage, "done": step.done, "total": step.total, "note": step.note}
+                yield _event("progress", progress)
+    yield "data: [DONE]"
+
+
+def _event(name: str, value: Any) -> str:
+    return f"event: {name}\ndata: {json_text(value)}"

@@ -1,0 +1,96 @@
+"""What is refused at the door: bodies too large, and callers that came by another name.
+
+A page in a browser can make its visitor's machine call a loopback address under a host name of the page's own
+(DNS rebinding). Such a page could teach the agent, so a loopback server answers to loopback names alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from liveoak.serving.encoding import JSONReply
+from liveoak.serving.faults import error_body
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class BodyLimit:
+    """Answers 413 to a body over `limit` bytes, by its declared length or, undeclared, as it arrives."""
+
+    def __init__(self, app: ASGIApp, limit: int = MAX_BODY_BYTES) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = _header(scope, b"content-length")
+        if declared.isdigit() and int(declared) > self._limit:
+            await self._refuse(scope, receive, send)
+            return
+        seen = 0
+        answered = False
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self._limit:
+                raise _TooLarge
+            return message
+
+        async def watched(message: Message) -> None:
+            nonlocal answered
+            # The framework turns an exception while reading a body into its own 400: ours is the truer answer.
+            if seen > self._limit and not answered:
+                raise _TooLarge
+            answered = True
+            await send(message)
+
+        try:
+            await self._app(scope, counted, watched)
+        except _TooLarge:
+            await self._refuse(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        message = f"the body is over the limit of {self._limit} bytes: send the document in parts"
+        body = error_body(413, message, code="body_too_large")
+        await JSONReply(body, status_code=413, headers={"connection": "close"})(scope, receive, send)
+
+
+class KnownHosts:
+    """Answers 403 to requests whose Host header is not one of `hosts`."""
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            given = _header(scope, b"host")
+            if _name(given) not in self._hosts:
+                message = f"host {given!r} is not this server: it answers to {', '.join(sorted(self._hosts))}"
+                body = error_body(403, message, code="unknown_host")
+                await JSONReply(body, status_code=403)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _name(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
