@@ -1,0 +1,102 @@
+"""Versions, their lineage, and which of them was served when, within one transaction of the caller."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, Select, insert, select, update
+
+from liveoak.errors import Conflict, NotFound, UserError
+from liveoak.experience import schema
+from liveoak.experience.access import add, already, by_id, first, needed, rows
+from liveoak.experience.entries import HeadMove
+from liveoak.experience.rows import Row, finite, from_version, to_head, to_version
+from liveoak.records import Version
+
+_versions, _lineage, _heads = schema.versions, schema.lineage, schema.heads
+
+
+def add_version(connection: Connection, version: Version) -> None:
+    row = from_version(version)
+    if already(connection, _versions, row, lambda row: from_version(to_version(row, ()))):
+        recorded = _lessons_of(connection, select(_versions.c.id).where(_versions.c.id == version.id))
+        if recorded.get(version.id, ()) != version.lessons:
+            raise Conflict(f"version {version.id!r} is in the record with another lineage; a version never changes")
+        return
+    if version.session is not None:
+        needed(connection, schema.sessions, version.session)
+    for lesson in version.lessons:
+        # A lesson may be erased while it is studied. What came of it must not be served, so it is not recorded.
+        if by_id(connection, schema.lessons, lesson) is None:
+            raise NotFound(
+                f"version {version.id!r} cannot be recorded: lesson {lesson!r} of its lineage is not in the record; "
+                "it was erased or never added: drop the version"
+            )
+    add(connection, _versions, row)
+    if version.lessons:
+        places = [
+            {"version": version.id, "place": place, "lesson": lesson} for place, lesson in enumerate(version.lessons)
+        ]
+        connection.execute(insert(_lineage), places)
+
+
+def version(connection: Connection, id: str) -> Version:
+    row = needed(connection, _versions, id)
+    return to_version(row, _lessons_of(connection, select(_versions.c.id).where(_versions.c.id == id)).get(id, ()))
+
+
+def versions(connection: Connection, agent: str) -> list[Version]:
+    lessons = _lessons_of(connection, select(_versions.c.id).where(_versions.c.agent == agent))
+    query = select(_versions).where(_versions.c.agent == agent).order_by(_versions.c.seq)
+    return [to_version(row, lessons.get(row["id"], ())) for row in rows(connection, query)]
+
+
+def retire_version(connection: Connection, id: str, why: str) -> None:
+    """For good; the first reason stays."""
+    if not why:
+        raise UserError(f"version {id!r} cannot be retired without a reason: say why")
+    if needed(connection, _versions, id)["retired"] is None:
+        connection.execute(update(_versions).where(_versions.c.id == id).values(retired=why))
+
+
+def retired(connection: Connection, id: str) -> str | None:
+    return needed(connection, _versions, id)["retired"]
+
+
+def move_head(connection: Connection, move: HeadMove) -> None:
+    if move.session is not None:
+        needed(connection, schema.sessions, move.session)
+    if move.version is not None:
+        _servable(needed(connection, _versions, move.version), move)
+    row = {name: getattr(move, name) for name in ("agent", "session", "version", "why")}
+    add(connection, _heads, {**row, "created": finite("created", move.created)})
+
+
+def head(connection: Connection, agent: str, session: str | None) -> str | None:
+    row = first(connection, _heads_of(agent, session).order_by(_heads.c.seq.desc()).limit(1))
+    return row["version"] if row else None
+
+
+def heads(connection: Connection, agent: str, session: str | None) -> list[HeadMove]:
+    return [to_head(row) for row in rows(connection, _heads_of(agent, session).order_by(_heads.c.seq))]
+
+
+def _heads_of(agent: str, session: str | None) -> Select[Any]:
+    return select(_heads).where(_heads.c.agent == agent, _heads.c.session.is_not_distinct_from(session))
+
+
+def _servable(version: Row, move: HeadMove) -> None:
+    if version["agent"] != move.agent:
+        raise Conflict(
+            f"version {move.version!r} is of agent {version['agent']!r} and cannot be served as {move.agent!r}"
+        )
+    if version["retired"] is not None:
+        raise Conflict(f"version {move.version!r} is retired ({version['retired']}) and cannot be served; take another")
+
+
+def _lessons_of(connection: Connection, ids: Select[Any]) -> dict[str, tuple[str, ...]]:
+    """The lessons of each of these versions, oldest first."""
+    query = select(_lineage).where(_lineage.c.version.in_(ids)).order_by(_lineage.c.version, _lineage.c.place)
+    grouped = groupby(rows(connection, query), key=lambda row: str(row["version"]))
+    return {version: tuple(row["lesson"] for row in group) for version, group in grouped}
