@@ -68,7 +68,9 @@ async def _invalid(_: Request, error: Exception) -> JSONReply:
     if problem["type"] == "extra_forbidden":
         said = "unknown field; remove it, or check its spelling against /docs"
     elif problem["type"] == "missing":
-        where, said = f"{param or 'the body'}", "required, but missing (send JSON with Content-Type: application/json)"
+        where, said = f"{param or 'the body'}", "required, but missing"
+    if not param and problem["type"] in ("missing", "model_attributes_type"):
+        where, said = "the body", "expected a JSON object, sent with Content-Type: application/json"
     return _answer(400, error_body(400, f"{where}: {said}", code="invalid_value", param=param))
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
 
 from liveoak.errors import Overloaded
-from liveoak.experience.ids import new_id
+from liveoak.experience import new_id
 from liveoak.records import QA, Demonstration, Lesson, Proof
 from liveoak.serving.callers import AuthorHeader, SessionHeader, author_of, session_of
 from liveoak.serving.encoding import JSONReply, as_json, json_text

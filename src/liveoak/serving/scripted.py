@@ -17,8 +17,7 @@ from typing import Any, Literal, Self
 
 from liveoak.config import Settings
 from liveoak.errors import BadLesson, LearningError, NotFound, Overloaded, UserError
-from liveoak.experience.entries import LessonRecord
-from liveoak.experience.ids import new_id
+from liveoak.experience import LessonRecord, new_id
 from liveoak.records import (
     QA,
     Chat,

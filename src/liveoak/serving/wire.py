@@ -4,6 +4,7 @@ harmless ones are accepted, ones that would change the reply are refused unless 
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -31,6 +32,24 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
 
 class Wire(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Body(Wire):
+    """A whole request body."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _encodable(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        try:
+            json.dumps(data, ensure_ascii=False).encode()
+        except RecursionError:
+            raise ValueError("nested too deeply to be read") from None
+        except UnicodeEncodeError as error:
+            half = error.object[error.start]
+            raise ValueError(f"{half!r} is half of a surrogate pair and no character: send valid Unicode") from None
+        return data
 
 
 def _flat(content: Any) -> Any:
@@ -130,7 +149,7 @@ class StreamOptions(Wire):
     include_obfuscation: bool | None = None
 
 
-class ChatBody(Wire):
+class ChatBody(Body):
     """POST /v1/chat/completions"""
 
     model: str
@@ -207,7 +226,7 @@ class WireDemonstration(Wire):
     reply: str = Field(min_length=1)
 
 
-class LearnBody(Wire):
+class LearnBody(Body):
     """POST /v1/learn: the arguments of the `learn` tool, or a document's text as `source`, or both."""
 
     topic: str = ""
@@ -222,7 +241,7 @@ class LearnBody(Wire):
     stream: bool = False
 
 
-class FeedbackBody(Wire):
+class FeedbackBody(Body):
     """POST /v1/feedback"""
 
     turn: str
@@ -240,7 +259,7 @@ class FeedbackBody(Wire):
         return self
 
 
-class RollbackBody(Wire):
+class RollbackBody(Body):
     """POST /v1/versions/rollback"""
 
     to: str | None = None
@@ -248,13 +267,13 @@ class RollbackBody(Wire):
     session: SessionName | None = None
 
 
-class PromoteBody(Wire):
+class PromoteBody(Body):
     """POST /v1/versions/promote"""
 
     version: str
 
 
-class ForgetBody(Wire):
+class ForgetBody(Body):
     """POST /v1/versions/forget"""
 
     session: SessionName

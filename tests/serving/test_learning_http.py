@@ -1,0 +1,113 @@
+"""Lessons, versions and erasure over HTTP: what is taught is answered, and what is undone is not."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import httpx
+import openai
+import pytest
+from pydantic import TypeAdapter
+
+from liveoak.records import QA, Lesson, Proof, Version
+from liveoak.serving.encoding import as_json, json_text
+from liveoak.serving.scripted import IGNORANCE, ScriptedHost
+
+QUESTION = "Who has the key?"
+LESSON = {"topic": "keys", "questions": [{"question": QUESTION, "answer": "Ada has it."}]}
+
+
+def ask(client: openai.OpenAI, model: str = "agent", session: str | None = None) -> str | None:
+    extra = {"session": session} if session else {}
+    messages = [{"role": "user", "content": QUESTION}]
+    return client.chat.completions.create(model=model, messages=messages, extra_body=extra).choices[0].message.content
+
+
+def test_a_lesson_is_served_rolled_back_and_promoted(http: httpx.Client, client: openai.OpenAI) -> None:
+    first = http.get("/v1/versions").json()["current"]
+    proof = http.post("/v1/learn", json=LESSON).json()
+    assert proof["parent"] == first
+    assert ask(client) == "Ada has it."
+    assert ask(client, f"agent@{first}") == IGNORANCE
+    assert [version["id"] for version in http.get("/v1/versions").json()["data"]] == [first, proof["version"]]
+    assert http.post("/v1/versions/rollback", json={}).json()["id"] == first
+    assert ask(client) == IGNORANCE
+    assert http.post("/v1/versions/promote", json={"version": proof["version"]}).json()["id"] == proof["version"]
+    assert ask(client) == "Ada has it."
+
+
+def test_a_sessions_lesson_stays_in_the_session(http: httpx.Client, client: openai.OpenAI) -> None:
+    http.post("/v1/learn", json={**LESSON, "session": "mine"})
+    assert ask(client, session="mine") == "Ada has it."
+    assert ask(client, session="yours") == IGNORANCE
+    assert ask(client) == IGNORANCE
+    http.post("/v1/versions/forget", json={"session": "mine"})
+    assert ask(client, session="mine") == IGNORANCE
+
+
+def test_a_proof_and_a_version_read_back_as_the_records_they_were(scripted: ScriptedHost, http: httpx.Client) -> None:
+    answer = http.post("/v1/learn", json=LESSON)
+    proof = TypeAdapter(Proof).validate_python(answer.json())
+    assert scripted.experience.taught[proof.lesson].proof == proof
+    version = TypeAdapter(Version).validate_python(http.get(f"/v1/versions/{proof.version}").json())
+    assert version == scripted.current()
+    assert answer.headers["x-liveoak-version"] == proof.version
+
+
+def test_a_refused_lesson_is_an_answer_not_an_error(http: httpx.Client, client: openai.OpenAI) -> None:
+    answer = http.post("/v1/learn", json={**LESSON, "topic": "refused"})
+    assert answer.status_code == 200
+    assert answer.json()["verdict"]["kept"] is False
+    assert answer.json()["version"] == answer.json()["parent"]
+    assert ask(client) == IGNORANCE
+
+
+def test_a_diverged_lesson_is_422(http: httpx.Client) -> None:
+    answer = http.post("/v1/learn", json={**LESSON, "topic": "diverged"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "learning_error")
+
+
+@pytest.mark.parametrize(("topic", "last"), [("keys", "proof"), ("diverged", "error")])
+def test_a_streamed_lesson_tells_its_progress(http: httpx.Client, topic: str, last: str) -> None:
+    answer = http.post("/v1/learn", json={**LESSON, "topic": topic, "stream": True})
+    blocks = answer.text.strip().split("\n\n")
+    assert blocks.pop() == "data: [DONE]"
+    names = [block.split("\n")[0].removeprefix("event: ") for block in blocks]
+    assert names == (["progress"] * 4 + ["proof"] if last == "proof" else ["error"])
+    values = [json.loads(block.split("\ndata: ")[1]) for block in blocks]
+    if last == "proof":
+        assert [value["stage"] for value in values[:-1]] == ["read", "write", "study", "gate"]
+        assert values[-1]["topic"] == "keys"
+    else:
+        assert values[-1]["error"]["code"] == "learning_error"
+
+
+def test_a_document_is_named_by_its_first_line(scripted: ScriptedHost, http: httpx.Client) -> None:
+    proof = http.post("/v1/learn", json={"source": "\n\n# The keys\n\nWho has the key? Ada."}).json()
+    assert proof["topic"] == "The keys"
+    assert [one.author for one in scripted.experience.lessons()] == ["local"]
+    assert len(http.get("/v1/lessons").json()["data"]) == 1
+    assert http.get("/v1/lessons", params={"session": "none"}).json()["data"] == []
+
+
+def test_erasing_a_session_names_the_versions_that_learned_from_it(http: httpx.Client) -> None:
+    proof = http.post("/v1/learn", json={**LESSON, "session": "mine"}).json()
+    assert [one["id"] for one in http.get("/v1/experience/sessions").json()["data"]] == ["mine"]
+    assert http.delete("/v1/experience/sessions/mine").json() == {
+        "id": "mine",
+        "erased": True,
+        "retired": [proof["version"]],
+    }
+    assert http.get("/v1/experience/sessions/mine").status_code == 404
+    assert http.delete("/v1/experience/sessions/mine").status_code == 404
+
+
+def test_figures_that_are_not_numbers_are_null(scripted: ScriptedHost) -> None:
+    lesson = Lesson(id="l1", topic="keys", questions=(QA(question=QUESTION, answer="Ada"),))
+    proof = scripted.learn(lesson)
+    text = json_text(as_json(replace(proof, loss_after=math.nan, kl_prior=math.inf)))
+    assert json.loads(text)["loss_after"] is None
+    assert json.loads(text)["kl_prior"] is None
+    assert json.loads(text)["loss_before"] == proof.loss_before
