@@ -32,7 +32,7 @@ _ALL = (
         key="recall_frozen",
         unit="share",
         better="lower",
-        description="exam questions that the prior answers with an empty context; higher means that the exam can be guessed",
+        description="exam questions that the prior answers with an empty context: what can be guessed",
         threshold=0.10,
     ),
     Metric(
@@ -91,7 +91,7 @@ _ALL = (
         key="internalisation",
         unit="share",
         better="higher",
-        description="(learned - frozen) / (in context - frozen) in gold_logprob: 1 is as good as having the text at hand",
+        description="(learned - frozen) / (in context - frozen) in gold_logprob: 1 is as good as the text at hand",
     ),
     Metric(
         key="retention_nats",

@@ -1,0 +1,138 @@
+"""A results file as one HTML page that needs no network: figures, thresholds, arms, plots and machine."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from liveoak.lab.metrics import metric
+from liveoak.lab.plots import bars, curve, curves_of
+from liveoak.lab.results import Figure, Results, write_whole
+
+_RECALLS = (
+    "recall_frozen",
+    "recall_in_context",
+    "recall_truncated_context",
+    "recall_learned",
+    "recall_taught",
+    "recall_after_restart",
+    "recall_after_rollback",
+)
+
+
+def write_report(results: Results, folder: Path) -> tuple[Path, Path]:
+    """Write `NAME.html` and `NAME.png` into `folder`; gives their paths.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    picture = bars(results, _RECALLS)
+    page, plot = folder / f"{results.name}.html", folder / f"{results.name}.png"
+    write_whole(plot, picture)
+    write_whole(page, render(results, picture))
+    return page, plot
+
+
+def render(results: Results, picture: bytes | None = None) -> str:
+    """The page as text."""
+    pictures = [("Recall on the exam", picture or bars(results, _RECALLS))]
+    pictures += [(drawn.title, curve(results, drawn)) for drawn in curves_of(results)]
+    title = html.escape(f"{results.name}, liveoak {results.liveoak}")
+    parts = [
+        "<!doctype html>",
+        f'<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style></head><body>',
+        f"<h1>{title}</h1><p>{html.escape(results.created)}</p>",
+        "<h2>Figures</h2>",
+        _figures(results.metrics),
+        *(f"<h2>{html.escape(name)}</h2>{_image(name, data)}" for name, data in pictures),
+        "<h2>Arms</h2>",
+        _arms(results.arms),
+        "<h2>What the figures mean</h2>",
+        _meanings(_keys(results)),
+        "<h2>Machine</h2>",
+        _pairs(results.machine.model_dump(mode="json")),
+        "<h2>Configuration</h2>",
+        _pairs({key: value for key, value in results.config.items() if key != "curves"}),
+        "</body></html>\n",
+    ]
+    return "\n".join(parts)
+
+
+def verdict_of(key: str, value: float) -> str:
+    """`met`, `missed`, or nothing where nothing is promised."""
+    met = metric(key).met(value)
+    return "" if met is None else "met" if met else "missed"
+
+
+def shown(figure: Figure) -> str:
+    """A value as a person reads it, with its interval."""
+    digits = 0 if figure.unit in ("tokens", "MiB") else 1 if figure.unit == "s" else 3
+    if figure.ci95 is None:
+        return f"{figure.value:.{digits}f}"
+    return f"{figure.value:.{digits}f} [{figure.ci95[0]:.{digits}f}, {figure.ci95[1]:.{digits}f}]"
+
+
+def bound(key: str) -> str:
+    """The threshold as text, empty where there is none."""
+    declared = metric(key)
+    if declared.threshold is None:
+        return ""
+    return f"{'≥' if declared.better == 'higher' else '≤'} {declared.threshold:g}"
+
+
+def _figures(metrics: Mapping[str, Figure]) -> str:
+    rows = (
+        f"<tr><td>{key}</td><td>{shown(figure)}</td><td>{figure.unit}</td><td>{figure.n}</td>"
+        f'<td>{bound(key)}</td><td class="{verdict_of(key, figure.value)}">{verdict_of(key, figure.value)}</td></tr>'
+        for key, figure in metrics.items()
+    )
+    heads = "<tr><th>figure</th><th>value [95 %]</th><th>unit</th><th>n</th><th>wanted</th><th></th></tr>"
+    return f"<table>{heads}{''.join(rows)}</table>"
+
+
+def _arms(arms: Mapping[str, Mapping[str, Figure]]) -> str:
+    keys = list(dict.fromkeys(key for figures in arms.values() for key in figures))
+    heads = "".join(f"<th>{key}</th>" for key in keys)
+    rows = (
+        f"<tr><td>{html.escape(arm)}</td>"
+        + "".join(f"<td>{shown(figures[key]) if key in figures else '–'}</td>" for key in keys)
+        + "</tr>"
+        for arm, figures in arms.items()
+    )
+    return f'<div class="wide"><table><tr><th>arm</th>{heads}</tr>{"".join(rows)}</table></div>'
+
+
+def _meanings(keys: Iterable[str]) -> str:
+    return "<dl>" + "".join(f"<dt>{key}</dt><dd>{html.escape(metric(key).description)}</dd>" for key in keys) + "</dl>"
+
+
+def _keys(results: Results) -> list[str]:
+    arms = (key for figures in results.arms.values() for key in figures)
+    return list(dict.fromkeys([*results.metrics, *arms]))
+
+
+def _pairs(values: Mapping[str, object]) -> str:
+    rows = (
+        f"<tr><td>{html.escape(key)}</td><td>{html.escape(_text(value))}</td></tr>" for key, value in values.items()
+    )
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _image(name: str, data: bytes) -> str:
+    encoded = base64.b64encode(data).decode("ascii")
+    return f'<img alt="{html.escape(name)}" src="data:image/png;base64,{encoded}">'
+
+
+_STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#20272b}"
+    "table{border-collapse:collapse;margin:.5rem 0}td,th{border-bottom:1px solid #d8dee2;padding:.25rem .7rem;"
+    "text-align:left;vertical-align:top}img{max-width:100%}.met{color:#2f6f4f}.missed{color:#b5532a}"
+    ".wide{overflow-x:auto}dt{font-weight:600}dd{margin:0 0 .4rem 1rem}"
+)
