@@ -56,7 +56,7 @@ def append(connection: Connection, turn: Turn) -> None:
 
 
 def last_index(connection: Connection, session: str) -> int | None:
-    last = connection.execute(select(func.max(_turns.c.place)).where(_turns.c.session == session)).scalar()
+    last = connection.execute(select(func.max(_turns.c["index"])).where(_turns.c.session == session)).scalar()
     if last is None and by_id(connection, _sessions, session) is None:
         raise missing(connection, _sessions, session)
     return last
@@ -67,7 +67,7 @@ def turn(connection: Connection, id: str) -> Turn:
 
 
 def turns(connection: Connection, session: str, *, start: int, limit: int | None) -> list[Turn]:
-    query = select(_turns).where(_turns.c.session == session, _turns.c.place >= start).order_by(_turns.c.place)
+    query = select(_turns).where(_turns.c.session == session, _turns.c["index"] >= start).order_by(_turns.c["index"])
     found = rows(connection, query.limit(not_negative("limit", limit)))
     if not found and by_id(connection, _sessions, session) is None:
         raise missing(connection, _sessions, session)

@@ -42,7 +42,7 @@ def from_turn(turn: Turn) -> dict[str, Any]:
     return {
         "id": turn.id,
         "session": turn.session,
-        "place": turn.index,
+        "index": turn.index,
         "origin": Origin(turn.origin).value,
         "created": finite("created", turn.created),
         "version": turn.version,
@@ -56,7 +56,7 @@ def to_turn(row: Row) -> Turn:
     return Turn(
         id=row["id"],
         session=row["session"],
-        index=row["place"],
+        index=row["index"],
         message=_messages.decode(row["message"]),
         origin=_origin(row["origin"]),
         created=row["created"],

@@ -56,14 +56,14 @@ turns = Table(
     Column("seq", _SEQUENCE, primary_key=True),
     Column("id", String, nullable=False, unique=True),
     Column("session", String, ForeignKey("sessions.id"), nullable=False),
-    Column("place", Integer, nullable=False),
+    Column("index", Integer, nullable=False),
     Column("origin", String, nullable=False),
     Column("created", Double, nullable=False),
     Column("version", String),
     Column("message", Text, nullable=False),
     Column("ids", LargeBinary, nullable=False),
     Column("logprobs", LargeBinary, nullable=False),
-    UniqueConstraint("session", "place"),
+    UniqueConstraint("session", "index"),
     sqlite_autoincrement=True,
 )
 

@@ -27,7 +27,7 @@ def upgrade() -> None:
         sa.Column("seq", sequence, nullable=False),
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("session", sa.String(), nullable=False),
-        sa.Column("place", sa.Integer(), nullable=False),
+        sa.Column("index", sa.Integer(), nullable=False),
         sa.Column("origin", sa.String(), nullable=False),
         sa.Column("created", sa.Double(), nullable=False),
         sa.Column("version", sa.String()),
@@ -36,7 +36,7 @@ def upgrade() -> None:
         sa.Column("logprobs", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("seq", name="pk_turns"),
         sa.UniqueConstraint("id", name="uq_turns_id"),
-        sa.UniqueConstraint("session", "place", name="uq_turns_session_place"),
+        sa.UniqueConstraint("session", "index", name="uq_turns_session_index"),
         sa.ForeignKeyConstraint(["session"], ["sessions.id"], name="fk_turns_session_sessions"),
         sqlite_autoincrement=True,
     )
