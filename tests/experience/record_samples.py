@@ -138,7 +138,7 @@ verdicts = st.builds(
 def proofs(lesson: str) -> st.SearchStrategy[Proof]:
     whole = ("questions_trained", "tokens_trained", "tokens_processed", "steps", "recall_n")
     real = ("loss_before", "loss_after", "recall_before", "recall_after", "retention_nats", "kl_prior", "seconds")
-    fields: dict[str, Any] = {name: counts for name in whole} | {name: numbers for name in real}
+    fields: dict[str, Any] = dict.fromkeys(whole, counts) | dict.fromkeys(real, numbers)
     return st.builds(
         Proof, lesson=st.just(lesson), topic=texts, version=names, parent=names, verdict=verdicts, **fields
     )
@@ -166,4 +166,3 @@ feedbacks = st.builds(
     text=st.none() | names,
     trusted=st.booleans(),
 )
-

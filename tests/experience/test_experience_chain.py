@@ -87,7 +87,7 @@ def test_a_head_moves_only_to_what_may_be_served(experience: Experience) -> None
     for id, agent in [("v0", "oak"), ("v1", "oak"), ("e0", "elm")]:
         experience.add_version(a_version(id, agent=agent))
     experience.retire_version("v1", "learned from erased session s")
-    with pytest.raises(Conflict, match="retired .learned from erased session s"):
+    with pytest.raises(Conflict, match=r"retired .learned from erased session s"):
         experience.move_head("oak", None, "v1", "roll back", 1.0)
     with pytest.raises(Conflict, match="agent 'elm'"):
         experience.move_head("oak", None, "e0", "mistake", 1.0)

@@ -60,10 +60,10 @@ def test_types_come_back_as_they_are_declared(experience: Experience) -> None:
 class TestOrder:
     def test_indexes_have_no_gap_and_no_double(self, experience: Experience) -> None:
         experience.add_session(a_session())
-        with pytest.raises(Conflict, match="index 1 .* expected 0"):
+        with pytest.raises(Conflict, match=r"index 1 .* expected 0"):
             experience.append(a_turn(1))
         experience.append(a_turn(0))
-        with pytest.raises(Conflict, match="index 0 .* expected 1"):
+        with pytest.raises(Conflict, match=r"index 0 .* expected 1"):
             experience.append(a_turn(0, id="another"))
         with pytest.raises(Conflict, match="expected 1"):
             experience.append(a_turn(2))

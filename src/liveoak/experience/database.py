@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from liveoak.errors import Conflict, LiveoakError, Unavailable, UserError
+from liveoak.errors import Conflict, LiveoakError, StorageError, Unavailable, UserError
 from liveoak.experience import engines
 from liveoak.experience.faults import DATABASE_FAULTS, translate
 from liveoak.experience.migrate import migrate
@@ -69,8 +69,12 @@ class Database:
         self._check_open()
         if self.path is None:
             return []
-        with self._faults():
-            return engines.problems(self._engines.readers)
+        try:
+            with self._faults():
+                return engines.problems(self._engines.readers)
+        except StorageError as error:
+            # Damage may be too great for SQLite to finish its list.
+            return [str(error)]
 
     def close(self) -> None:
         with self._write_lock:
