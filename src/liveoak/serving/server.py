@@ -23,7 +23,8 @@ from liveoak.serving.app import create_app
 from liveoak.serving.host import Host
 from liveoak.serving.limits import LOOPBACK
 
-_GRACE_SECONDS = 10
+_GRACE_SECONDS = 5
+"""How long replies under way may go on after a signal. A lesson goes on longer, so there is no use in waiting for it."""
 
 
 def serve(settings: Settings, *, on_ready: Callable[[str], None] | None = None) -> None:

@@ -1,0 +1,128 @@
+"""How a verb reaches the agent: over HTTP where a server of the home runs, else in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import httpx
+
+from liveoak.cli.options import Options
+from liveoak.cli.screen import waiting
+from liveoak.config import Settings
+from liveoak.errors import Conflict, Unavailable
+from liveoak.records import Chat, Lesson, Proof, ReplyEvent, Session, Turn, Version
+
+OnProgress = Callable[[str, int, int], None]
+"""Told the stage, what is done of it, and how much it is in all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRecord:
+    """A session with its turns. Feedback and lessons are as the HTTP face tells them."""
+
+    session: Session
+    turns: tuple[Turn, ...]
+    feedback: list[Any]
+    lessons: list[Any]
+
+
+class Connection(Protocol):
+    """An agent within reach. Every method raises the errors of `liveoak.errors`, wherever the agent runs."""
+
+    agent: str
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def chat(self, request: Chat) -> Generator[ReplyEvent]:
+        """Events up to `Finished`; a reply that fails raises its error. Closing the generator cancels the reply."""
+        ...
+
+    def learn(self, lesson: Lesson, *, session: str | None, on_progress: OnProgress) -> Proof: ...
+    def versions(self, session: str | None = None) -> tuple[Version, ...]: ...
+    def version(self, id: str) -> Version: ...
+    def rollback(self, to: str | None, session: str | None) -> Version: ...
+    def promote(self, version: str) -> Version: ...
+    def forget(self, session: str) -> Version: ...
+    def sessions(self, limit: int) -> tuple[Session, ...]: ...
+    def record(self, session: str) -> SessionRecord: ...
+    def erase(self, session: str) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningServer:
+    pid: int
+    url: str
+    health: dict[str, Any]
+
+
+def connect(options: Options) -> Connection:
+    """
+    Raises:
+        Conflict: the running server has another prior or agent than the options ask for.
+        Unavailable: a server of this home runs but does not answer.
+    """
+    settings = options.settings()
+    server = running_server(settings.home)
+    if server is not None:
+        from liveoak.cli.remote import Remote
+
+        _check_fits(server, settings, options)
+        return Remote(server.url, agent=server.health["agent"])
+    from liveoak.cli.local import Local
+
+    with waiting(f"loading {settings.prior}"):
+        return Local(settings)
+
+
+def running_server(home: Path) -> RunningServer | None:
+    """The server that HOME/server.json tells of; None where there is none, or it was killed and left its file.
+
+    Raises:
+        Unavailable: its process lives but does not answer.
+    """
+    path = home / "server.json"
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        pid, url = int(told["pid"]), str(told["url"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    try:
+        # No proxy of the environment may come between us and our own machine.
+        answer = httpx.get(f"{url}/healthz", timeout=10, trust_env=False)
+        health = answer.raise_for_status().json()
+        return RunningServer(pid=pid, url=url, health=health) if "agent" in health else None
+    except (httpx.HTTPError, ValueError) as error:
+        if not _alive(pid) or isinstance(error, httpx.ConnectError):
+            return None
+        raise Unavailable(
+            f"the server of {home} (process {pid}) does not answer at {url}: {error}; wait for it, or stop it"
+        ) from None
+
+
+def _check_fits(server: RunningServer, settings: Settings, options: Options) -> None:
+    for name in ("prior", "agent"):
+        asked, served = getattr(options, name), server.health.get(name)
+        if asked is not None and asked != served:
+            raise Conflict(
+                f"--{name} {asked!r}: the server of {settings.home} (process {server.pid}) serves {served!r}; "
+                f"leave --{name} out, stop that server, or use another --home"
+            )
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True

@@ -1,0 +1,58 @@
+"""`liveoak demo`: watch a model fail a question, study, lose its context, answer, survive a kill, and be rolled back."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from liveoak.cli.options import Options, takes_options
+from liveoak.cli.screen import print_json
+from liveoak.errors import LearningError
+from liveoak.records import Effort
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(takes_options(demo))
+
+
+def demo(
+    options: Options,
+    file: Annotated[str | None, typer.Option(help="Study this document instead of an invented handbook.")] = None,
+    seed: Annotated[int, typer.Option(help="Which invented handbook.")] = 0,
+    facts: Annotated[int, typer.Option(min=1, max=60, help="Facts in the handbook; each is asked about.")] = 20,
+    budget: Annotated[int, typer.Option(min=64, help="Tokens that the truncated context may hold.")] = 512,
+    effort: Annotated[Effort, typer.Option(help="How long to study.")] = "medium",
+    out: Annotated[Path, typer.Option(help="Folder of demo.json, demo.html and demo.png.")] = Path("results"),
+) -> None:
+    """Watch an agent fail a question, study, lose its context and answer; survive SIGKILL; be rolled back.
+
+    Plays in a home of its own unless --home is given. Exit code 0: it learned; 7: it did not.
+    """
+    from liveoak.lab import demo as play
+
+    teller = play.Teller(sys.stderr if options.json else sys.stdout)
+    staging = play.Staging(
+        settings=options.settings(),
+        plan=play.Plan(seed=seed, facts=facts, budget=budget, effort=effort),
+        home=options.home,
+        folder=out,
+        document=None if file is None else _document(file),
+    )
+    ended = play.stage(staging, teller)
+    if options.json:
+        print_json(ended.results.model_dump(mode="json"))
+    elif file is not None and options.home is not None and sys.stdin.isatty():
+        with play.start(staging.settings, teller) as server:
+            play.converse(server, staging.settings.agent, teller)
+    if not ended.outcome.succeeded:
+        raise typer.Exit(LearningError.exit_code)
+
+
+def _document(file: str) -> tuple[str, str]:
+    from liveoak.learning import documents
+
+    lesson = documents.lesson_from_document(file)
+    return lesson.topic, lesson.source

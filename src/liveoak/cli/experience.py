@@ -1,0 +1,124 @@
+"""`liveoak experience`: read, export and erase the record."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, TextIO
+
+import typer
+
+from liveoak.cli.connection import Connection, SessionRecord, connect
+from liveoak.cli.options import Options, takes_options
+from liveoak.cli.screen import notice, print_json, print_table
+from liveoak.errors import Conflict, UserError
+
+_MOST = 1000
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(takes_options(experience))
+
+
+def experience(
+    options: Options,
+    action: Annotated[
+        Literal["list", "show", "export", "erase"], typer.Argument(help="list, show, export or erase.")
+    ] = "list",
+    session: Annotated[str | None, typer.Argument(help="A session; export without one takes all.")] = None,
+    limit: Annotated[int, typer.Option(help="Most sessions to list.", min=1, max=_MOST)] = 50,
+    out: Annotated[Path | None, typer.Option(help="File to export to; else standard output.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Erase without asking.")] = False,
+) -> None:
+    """List sessions, show one, export them (a JSON object a line), or erase one and retire what learned from it."""
+    if action in ("show", "erase") and session is None:
+        raise UserError(f"`experience {action}` needs a session: `liveoak experience` lists them")
+    if action == "erase":
+        _confirm(session or "", yes)
+    if out is not None and out.exists():
+        raise Conflict(f"--out {str(out)!r} exists: remove it or name another file")
+    with connect(options) as connection:
+        match action:
+            case "list":
+                _list(connection, limit, options)
+            case "show":
+                _show(connection.record(session or ""), options)
+            case "export":
+                _export(connection, session, out)
+            case "erase":
+                _erase(connection, session or "", options)
+
+
+def _confirm(session: str, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UserError(f"erasing {session!r} cannot be undone: say --yes where nobody can be asked")
+    typer.confirm(f"Erase session {session!r} and retire every version that learned from it?", abort=True, err=True)
+
+
+def _list(connection: Connection, limit: int, options: Options) -> None:
+    sessions = connection.sessions(limit)
+    if options.json:
+        print_json({"sessions": [asdict(session) for session in sessions]})
+        return
+    print_table(
+        ("session", "author", "begun"),
+        [(session.id, session.author, _when(session.created)) for session in sessions],
+    )
+
+
+def _show(record: SessionRecord, options: Options) -> None:
+    if options.json:
+        print_json(_as_json(record))
+        return
+    print(f"session {record.session.id} of {record.session.author}, begun {_when(record.session.created)}")
+    for turn in record.turns:
+        by = f" [{turn.version}]" if turn.version else ""
+        calls = "".join(f"\n  calls {call.name}({call.arguments})" for call in turn.message.tool_calls)
+        print(f"\n{turn.index} {turn.message.role}{by}  {turn.id}\n  {turn.message.content}{calls}")
+    for lesson in record.lessons:
+        print(f"\nlesson {lesson['lesson']['id']} {lesson['lesson']['topic']!r}: {lesson['status']}")
+    for feedback in record.feedback:
+        trust = "" if feedback["trusted"] else " (in quarantine)"
+        said = feedback["text"] if feedback["value"] is None else feedback["value"]
+        print(f"\n{feedback['kind']} of {feedback['author']} on {feedback['turn']}{trust}: {said}")
+
+
+def _export(connection: Connection, session: str | None, out: Path | None) -> None:
+    names = [session] if session is not None else [one.id for one in reversed(connection.sessions(_MOST))]
+    if len(names) == _MOST:
+        notice(f"warning: only the newest {_MOST} sessions are exported; name the others one by one")
+    if out is None:
+        _write(connection, names, sys.stdout)
+        return
+    draft = out.with_name(out.name + ".partial")
+    with draft.open("w", encoding="utf-8") as file:
+        _write(connection, names, file)
+    draft.replace(out)
+    notice(f"{len(names)} sessions written to {out}")
+
+
+def _write(connection: Connection, names: list[str], file: TextIO) -> None:
+    import json
+
+    for name in names:
+        file.write(json.dumps(_as_json(connection.record(name)), ensure_ascii=False) + "\n")
+
+
+def _erase(connection: Connection, session: str, options: Options) -> None:
+    retired = connection.erase(session)
+    if options.json:
+        print_json({"erased": session, "retired": list(retired)})
+        return
+    print(f"erased session {session}; versions retired: {', '.join(retired) or 'none'}")
+
+
+def _as_json(record: SessionRecord) -> dict[str, Any]:
+    return asdict(record)
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,86 @@
+"""`liveoak lab`: experiments, each a file of figures and a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from liveoak.cli.options import Options, takes_options
+from liveoak.cli.screen import notice, print_json, print_table
+
+_OUT = typer.Option(help="Folder of results.")
+
+
+def register(app: typer.Typer) -> None:
+    verbs = typer.Typer(help="Experiments: list them, run one, report on its results.", no_args_is_help=True)
+    verbs.command("list")(takes_options(list_))
+    verbs.command("run")(takes_options(run))
+    verbs.command("report")(takes_options(report))
+    app.add_typer(verbs, name="lab")
+
+
+def list_(options: Options) -> None:
+    """List the experiments."""
+    from liveoak.lab import EXPERIMENTS
+
+    if options.json:
+        print_json([{"name": one.name, "summary": one.summary} for one in EXPERIMENTS])
+    else:
+        print_table(("experiment", "what it measures"), [(one.name, one.summary) for one in EXPERIMENTS])
+
+
+def run(
+    options: Options,
+    name: Annotated[str, typer.Argument(help="The experiment.")],
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 5,
+    out: Annotated[Path, _OUT] = Path("results"),
+) -> None:
+    """Run an experiment over several seeds; finished parts of an interrupted run are reused."""
+    from liveoak.lab import Order, experiment_named
+
+    experiment = experiment_named(name)
+    order = Order(settings=options.settings(), seeds=tuple(range(seeds)), folder=out, tell=notice)
+    results = experiment.run(order)
+    from liveoak.lab.report import write_report
+    from liveoak.lab.results import save
+
+    files = (save(results, out), *write_report(results, out))
+    if options.json:
+        print_json(results.model_dump(mode="json"))
+    else:
+        _tell(results.name, out)
+        notice("written: " + ", ".join(str(file) for file in files))
+
+
+def report(
+    options: Options,
+    name: Annotated[str, typer.Argument(help="The experiment, or `demo`.")],
+    out: Annotated[Path, _OUT] = Path("results"),
+) -> None:
+    """Show an experiment's figures and write its HTML page and plot again."""
+    from liveoak.lab.report import write_report
+    from liveoak.lab.results import load
+
+    results = load(out / f"{name}.json")
+    files = write_report(results, out)
+    if options.json:
+        print_json({"results": results.model_dump(mode="json"), "files": [str(file) for file in files]})
+    else:
+        _tell(name, out)
+        notice("written: " + ", ".join(str(file) for file in files))
+
+
+def _tell(name: str, out: Path) -> None:
+    from liveoak.lab.report import bound, shown, verdict_of
+    from liveoak.lab.results import load
+
+    results = load(out / f"{name}.json")
+    rows = [
+        (key, shown(figure), figure.unit, str(figure.n), bound(key), verdict_of(key, figure.value))
+        for key, figure in results.metrics.items()
+    ]
+    print_table(("figure", "value [95 %]", "unit", "n", "wanted", ""), rows)
+    for failed in results.config.get("failed", ()):
+        notice(f"failed: seed {failed['seed']}, {failed['arm']}: {failed['error']}")

@@ -1,0 +1,87 @@
+"""The agent in this process: the model is loaded for one verb and let go after it."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+from collections.abc import Generator
+from types import TracebackType
+from typing import Any, Self
+
+from liveoak.cli.connection import OnProgress, SessionRecord
+from liveoak.config import Settings
+from liveoak.records import Chat, Failed, Finished, Lesson, Proof, ReplyEvent, Session, Version
+
+
+class Local:
+    """A connection over a runtime of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        from liveoak.runtime import Runtime
+
+        self.agent = settings.agent
+        with contextlib.ExitStack() as stack:
+            self._runtime = stack.enter_context(Runtime(settings))
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def chat(self, request: Chat) -> Generator[ReplyEvent]:
+        events: queue.SimpleQueue[ReplyEvent] = queue.SimpleQueue()
+        reply = self._runtime.chat(request, events.put)
+        ended = False
+        try:
+            while not ended:
+                event = events.get()
+                ended = isinstance(event, Finished | Failed)
+                if isinstance(event, Failed):
+                    raise event.error
+                yield event
+        finally:
+            if not ended:
+                reply.cancel()
+
+    def learn(self, lesson: Lesson, *, session: str | None, on_progress: OnProgress) -> Proof:
+        return self._runtime.learn(
+            lesson, session=session, on_progress=lambda step: on_progress(step.stage, step.done, step.total)
+        )
+
+    def versions(self, session: str | None = None) -> tuple[Version, ...]:
+        return self._runtime.versions(session)
+
+    def version(self, id: str) -> Version:
+        return self._runtime.experience.version(id)
+
+    def rollback(self, to: str | None, session: str | None) -> Version:
+        return self._runtime.rollback(to, session)
+
+    def promote(self, version: str) -> Version:
+        return self._runtime.promote(version)
+
+    def forget(self, session: str) -> Version:
+        return self._runtime.forget(session)
+
+    def sessions(self, limit: int) -> tuple[Session, ...]:
+        return tuple(self._runtime.experience.sessions(limit=limit))
+
+    def record(self, session: str) -> SessionRecord:
+        from liveoak.serving.encoding import as_json
+
+        record = self._runtime.experience
+        turns = tuple(record.turns(session))
+        feedback: list[Any] = [one for turn in turns for one in record.feedback_on(turn.id)]
+        return SessionRecord(
+            session=record.session(session),
+            turns=turns,
+            feedback=as_json(feedback),
+            lessons=as_json(record.lessons(session=session)),
+        )
+
+    def erase(self, session: str) -> tuple[str, ...]:
+        return self._runtime.erase(session)

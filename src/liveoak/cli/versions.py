@@ -1,0 +1,101 @@
+"""`liveoak versions`: what is served, what was, and going back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Literal
+
+import typer
+
+from liveoak.cli.connection import connect
+from liveoak.cli.options import Options, takes_options
+from liveoak.cli.screen import print_json, print_table
+from liveoak.errors import UserError
+from liveoak.records import Version
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(takes_options(versions))
+
+
+def versions(
+    options: Options,
+    action: Annotated[
+        Literal["list", "show", "rollback", "promote"], typer.Argument(help="list, show, rollback or promote.")
+    ] = "list",
+    version: Annotated[
+        str | None, typer.Argument(help="A version's id; rollback without one takes the parent.")
+    ] = None,
+    session: Annotated[str | None, typer.Option(help="The session's fast weights instead of the agent's.")] = None,
+) -> None:
+    """List the versions that lead to what is served, show one, roll back, or promote one."""
+    if action in ("show", "promote") and version is None:
+        raise UserError(f"`versions {action}` needs a version: `liveoak versions` lists them")
+    if action in ("show", "promote") and session is not None:
+        raise UserError(f"`versions {action}` takes no --session: a version's id says where it is from")
+    if action == "list" and version is not None:
+        raise UserError(f"`versions list` takes no version; for one, `liveoak versions show {version}`")
+    with connect(options) as connection:
+        if action == "list":
+            _print_chain(connection.versions(session), options)
+        elif action == "rollback":
+            _print_served(connection.rollback(version, session), options)
+        elif action == "promote":
+            _print_served(connection.promote(version or ""), options)
+        else:
+            _print_version(connection.version(version or ""), options)
+
+
+def chain_rows(chain: tuple[Version, ...]) -> list[tuple[str, ...]]:
+    """Rows of `VERSION_COLUMNS`, oldest first; the last one is served."""
+    return [
+        (
+            version.id,
+            "served" if version is chain[-1] else "",
+            datetime.fromtimestamp(version.created).strftime("%Y-%m-%d %H:%M:%S"),
+            version.session or "",
+            str(len(version.lessons)),
+        )
+        for version in chain
+    ]
+
+
+VERSION_COLUMNS = ("version", "", "made", "session", "lessons")
+
+
+def _print_chain(chain: tuple[Version, ...], options: Options) -> None:
+    if options.json:
+        print_json({"current": chain[-1].id, "versions": [asdict(version) for version in chain]})
+    else:
+        print_table(VERSION_COLUMNS, chain_rows(chain))
+
+
+def _print_served(version: Version, options: Options) -> None:
+    if options.json:
+        print_json(asdict(version))
+    else:
+        print(f"version {version.id} is served from now on")
+
+
+def _print_version(version: Version, options: Options) -> None:
+    if options.json:
+        print_json(asdict(version))
+        return
+    verdict = version.verdict
+    rows = [
+        ("version", version.id),
+        ("parent", version.parent or "none: it is the prior itself"),
+        ("agent", version.agent),
+        ("session", version.session or "none: the agent's own"),
+        ("made", datetime.fromtimestamp(version.created).strftime("%Y-%m-%d %H:%M:%S")),
+        ("prior", version.prior),
+        ("lessons", "\n".join(version.lessons) or "none"),
+    ]
+    if verdict is not None:
+        rows.append(("gate", "kept" if verdict.kept else f"refused: {'; '.join(verdict.reasons)}"))
+        rows += [
+            (f"probe {probe.name}", f"{probe.before:.4g} -> {probe.after:.4g} {probe.unit} (n = {probe.n})")
+            for probe in verdict.probes
+        ]
+    print_table(("", ""), rows)
