@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,12 +28,16 @@ class Stretch:
     control: bool = False
 
 
+_Kind = Literal["content", "reasoning", "name", "arguments", "other"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Field:
     """What a stand-in stands for."""
 
-    draft: int
-    kind: Literal["content", "reasoning", "name", "arguments"]
+    draft: int | None
+    """Whose message it belongs to; None for a tool's."""
+    kind: _Kind
     parts: tuple[Part, ...]
 
 
@@ -61,27 +65,25 @@ def lay_out(
     are those that it writes for a content without such marks, with the content as it is in its place.
     """
     real = template.text(drafts, tools, generate=generate)
-    stand_in = _unused_word(real, drafts, tools)
-    fields: list[_Field] = []
-    masked = [_mask(draft, index, fields, stand_in) for index, draft in enumerate(drafts)]
-    outline = template.text(masked, tools, generate=generate)
+    mask = _Mask(_unused_word(real, drafts, tools), controls)
+    masked = [mask.draft(draft, index) for index, draft in enumerate(drafts)]
+    outline = template.text(masked, mask.tools(tools), generate=generate)
     # Arguments that are an object stand as its only key.
-    pattern = rf'\{{"{stand_in}(\d+)z": 0\}}|{stand_in}(\d+)z'
+    pattern = rf'\{{"{mask.word}(\d+)z": 0\}}|{mask.word}(\d+)z'
     places = [
-        _Place(start=hit.start(), end=hit.end(), field=fields[int(hit[1] or hit[2])])
+        _Place(start=hit.start(), end=hit.end(), field=mask.fields[int(hit[1] or hit[2])])
         for hit in re.finditer(pattern, outline)
     ]
     turns = list(_turns(template, drafts, outline, places, controls, stops))
     written = _match(real, outline, places) or [place.field.parts for place in places]
-    foreign = _foreign(drafts, tools, controls)
 
     stretches: list[Stretch] = []
     at = 0
     for place, parts in zip(places, written, strict=True):
-        stretches += _scaffold(outline, at, place.start, turns, controls, foreign)
+        stretches += _scaffold(outline, at, place.start, turns, controls)
         stretches += [Stretch(text=part.text, origin=part.origin) for part in parts if part.text]
         at = place.end
-    return stretches + _scaffold(outline, at, len(outline), turns, controls, foreign)
+    return stretches + _scaffold(outline, at, len(outline), turns, controls)
 
 
 def _unused_word(real: str, drafts: Sequence[Draft], tools: Sequence[ToolSpec]) -> str:
@@ -93,38 +95,74 @@ def _unused_word(real: str, drafts: Sequence[Draft], tools: Sequence[ToolSpec]) 
     return f"qx{number}zq"
 
 
-def _mask(draft: Draft, index: int, fields: list[_Field], stand_in: str) -> Draft:
-    """The draft with stand-ins; what is empty stays empty, since templates ask whether it is."""
+class _Mask:
+    """Puts stand-ins in place of what the template did not write, and remembers what they stand for.
 
-    def word(field: _Field) -> str:
-        fields.append(field)
-        return f"{stand_in}{len(fields) - 1}z"
+    What is empty stays empty, since templates ask whether it is. Strings of tools and the ids of calls are masked
+    where they hold a marker; else they are the template's as much as ours.
+    """
 
-    parts: tuple[Part, ...] = ()
-    if draft.content:
-        parts = (Part(text=word(_Field(draft=index, kind="content", parts=draft.parts)), origin=draft.origin),)
-    reasoning = ""
-    if draft.reasoning:
-        thought = (Part(text=draft.reasoning, origin=draft.origin),)
-        reasoning = word(_Field(draft=index, kind="reasoning", parts=thought))
-    calls = tuple(_mask_call(call, index, draft.origin, word) for call in draft.calls)
-    return dataclasses.replace(draft, parts=parts, calls=calls, reasoning=reasoning)
+    def __init__(self, word: str, controls: re.Pattern[str]) -> None:
+        self.word = word
+        self.fields: list[_Field] = []
+        self._controls = controls
 
+    def draft(self, draft: Draft, index: int) -> Draft:
+        parts: tuple[Part, ...] = ()
+        if draft.content:
+            parts = (Part(text=self._stand_in(index, "content", draft.parts), origin=draft.origin),)
+        reasoning = ""
+        if draft.reasoning:
+            thought = (Part(text=draft.reasoning, origin=draft.origin),)
+            reasoning = self._stand_in(index, "reasoning", thought)
+        calls = tuple(self._call(call, index, draft.origin) for call in draft.calls)
+        call_id = draft.call_id and self._string(draft.call_id, index, Origin.SCAFFOLD)
+        return dataclasses.replace(draft, parts=parts, calls=calls, reasoning=reasoning, call_id=call_id)
 
-def _mask_call(call: ToolCall, index: int, origin: Origin, word: Callable[[_Field], str]) -> ToolCall:
-    value = arguments_of(call)
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    name = word(_Field(draft=index, kind="name", parts=(Part(text=call.name, origin=origin),)))
-    arguments = word(_Field(draft=index, kind="arguments", parts=(Part(text=text, origin=origin),)))
-    if isinstance(value, dict):
-        arguments = json.dumps({arguments: 0})
-    return dataclasses.replace(call, name=name, arguments=arguments)
+    def tools(self, tools: Sequence[ToolSpec]) -> list[ToolSpec]:
+        return [
+            ToolSpec(
+                name=self._string(tool.name),
+                description=self._string(tool.description),
+                parameters=self._value(tool.parameters),
+            )
+            for tool in tools
+        ]
+
+    def _stand_in(self, draft: int | None, kind: _Kind, parts: tuple[Part, ...]) -> str:
+        self.fields.append(_Field(draft=draft, kind=kind, parts=parts))
+        return f"{self.word}{len(self.fields) - 1}z"
+
+    def _call(self, call: ToolCall, index: int, origin: Origin) -> ToolCall:
+        value = arguments_of(call)
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        name = self._stand_in(index, "name", (Part(text=call.name, origin=origin),))
+        arguments = self._stand_in(index, "arguments", (Part(text=text, origin=origin),))
+        if isinstance(value, dict):
+            arguments = json.dumps({arguments: 0})
+        return ToolCall(id=self._string(call.id, index, origin), name=name, arguments=arguments)
+
+    def _string(self, text: str, draft: int | None = None, origin: Origin = Origin.SCAFFOLD) -> str:
+        if not self._controls.search(text):
+            return text
+        return self._stand_in(draft, "other", (Part(text=text, origin=origin),))
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self._string(value)
+        if isinstance(value, dict):
+            return {self._string(str(key)): self._value(inner) for key, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._value(inner) for inner in value]
+        return value
 
 
 def _match(real: str, outline: str, places: Sequence[_Place]) -> list[tuple[Part, ...]] | None:
     """What stands in `real` for each place, or None if `real` is not the outline with its places filled."""
+    if not places:
+        return [] if real == outline else None
     ends = [place.start for place in places[1:]] + [len(outline)]
-    first = places[0].start if places else len(outline)
+    first = places[0].start
     if real[:first] != outline[:first]:
         return None
     found: list[tuple[Part, ...]] = []
@@ -219,16 +257,12 @@ def _scaffold(
     end: int,
     turns: Sequence[_Turn],
     controls: re.Pattern[str],
-    foreign: re.Pattern[str] | None,
 ) -> list[Stretch]:
     """The template's own text between two places, cut at its control tokens and at the borders of turns."""
     text = outline[start:end]
-    shielded = [hit.span() for hit in foreign.finditer(text)] if foreign else []
     cuts: list[tuple[int, int, bool]] = []
     at = 0
     for hit in controls.finditer(text):
-        if any(low <= hit.start() and hit.end() <= high for low, high in shielded):
-            continue
         cuts += [(at, hit.start(), False), (hit.start(), hit.end(), True)]
         at = hit.end()
     cuts.append((at, len(text), False))
@@ -244,25 +278,3 @@ def _scaffold(
 
 def _origin_at(at: int, turns: Sequence[_Turn]) -> Origin:
     return next((turn.origin for turn in turns if turn.start <= at < turn.end), Origin.SCAFFOLD)
-
-
-def _foreign(drafts: Sequence[Draft], tools: Sequence[ToolSpec], controls: re.Pattern[str]) -> re.Pattern[str] | None:
-    """Matches the strings of tools and the ids of calls that hold a marker: templates write them among their own."""
-    leaves = {leaf for tool in tools for leaf in _strings([tool.name, tool.description, tool.parameters])}
-    leaves |= {call.id for draft in drafts for call in draft.calls}
-    leaves |= {draft.call_id for draft in drafts if draft.call_id}
-    risky = {leaf for leaf in leaves if controls.search(leaf)}
-    forms = {form for leaf in risky for form in (leaf, json.dumps(leaf, ensure_ascii=False)[1:-1])}
-    return re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))) if forms else None
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _strings(key)
-            yield from _strings(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _strings(inner)

@@ -58,6 +58,8 @@ def check_order(messages: Sequence[Message]) -> None:
     open_calls: set[str] = set()
     for index, message in enumerate(messages):
         where = f"message {index} (role {message.role!r})"
+        if any("\ud800" <= letter <= "\udfff" for letter in message.content):
+            raise UserError(f"{where}: holds half of a character (a lone surrogate); expected valid Unicode text")
         if message.role == "system" and index:
             raise UserError(f"{where}: a system message may only be the first; move its text to the front")
         if message.tool_calls and message.role != "assistant":
