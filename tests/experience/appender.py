@@ -1,8 +1,9 @@
 """A process of its own that appends until it is done or killed, and says what was acknowledged.
 
-    python appender.py STORE SESSION COUNT [START_AT]
+    python appender.py STORE SESSION COUNT [GATE]
 
-Each line on stdout is an acknowledgement: the table and the id of what is durable by then.
+With a gate it says "ready", and begins once that file is there. Each further
+line on stdout is an acknowledgement: the table and the id of what is durable by then.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from liveoak.experience import Experience
 from liveoak.records import Lesson
 
 
-def main(store: str, session: str, count: int, start_at: float) -> None:
-    time.sleep(max(0.0, start_at - time.time()))
+def main(store: str, session: str, count: int, gate: str | None) -> None:
+    if gate is not None:
+        say("ready", session)
+        while not Path(gate).exists():
+            time.sleep(0.001)
     with Experience(Path(store), patience=30.0) as experience:
         experience.add_session(a_session(session))
         say("session", session)
@@ -43,4 +47,4 @@ def say(kind: str, id: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]) if len(sys.argv) > 4 else 0.0)
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else None)

@@ -18,9 +18,9 @@ from liveoak.experience import Experience
 APPENDER = Path(__file__).parent / "appender.py"
 
 
-def start(store: Path, session: str, count: int, start_at: float = 0.0) -> subprocess.Popen[str]:
+def start(store: Path, session: str, count: int, *gate: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, str(APPENDER), str(store), session, str(count), str(start_at)],
+        [sys.executable, str(APPENDER), str(store), session, str(count), *gate],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -103,8 +103,12 @@ def test_processes_append_at_once(tmp_path: Path, fresh: bool) -> None:
     if not fresh:
         Experience(store).close()
     count, names = 40, ("a", "b", "c")
-    begin = time.time() + 2.5
-    processes = [start(store, name, count, begin) for name in names]
+    gate = tmp_path / "gate"
+    processes = [start(store, name, count, str(gate)) for name in names]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("ready")
+    gate.touch()
     for process in processes:
         _, complaints = process.communicate(timeout=120)
         assert process.returncode == 0, complaints

@@ -101,24 +101,34 @@ def test_an_erased_session_does_not_come_back(experience: Experience) -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_no_byte_remains(tmp_path: Path, seed: int) -> None:
-    """Rows of many sizes, two sessions mixed: page splits leave stale copies that deleting alone does not reach."""
+    """Rows of many sizes, two sessions mixed, lessons that grow when they end: where SQLite splits a page to make
+    room, it leaves stale copies that deleting alone does not reach."""
     store = tmp_path / "experience.db"
     generator = random.Random(seed)
+    secrets = {"a": "ACORN", "b": "BEECH"}
     with Experience(store) as experience:
-        live(experience, "a", "ACORN")
-        live(experience, "b", "BEECH")
-        for _ in range(40):
-            for session, secret in generator.sample([("a", "ACORN"), ("b", "BEECH")], 2):
-                index = (experience.last_index(session) or 0) + 1
-                experience.append(a_turn(index, session, text=secret * generator.choice([1, 3, 20, 100, 900])))
-                said = feedback_on(f"{session}-{index}", f"f{session}{index}", kind="comment", text=secret * index)
-                experience.add_feedback(said)
-        experience.confirm_feedback("fa3")
+        for session, secret in secrets.items():
+            live(experience, session, secret)
+        waiting: list[str] = []
+        for number in range(60):
+            session = generator.choice("ab")
+            secret = secrets[session]
+            index = (experience.last_index(session) or 0) + 1
+            experience.append(a_turn(index, session, text=secret * generator.choice([1, 3, 20, 100, 900])))
+            said = feedback_on(f"{session}-{index}", f"f{number}", kind="comment", text=secret * index)
+            experience.add_feedback(said)
+            lesson = Lesson(id=f"{session}/{number}", topic="t", source=secret * generator.choice([1, 20, 80, 300]))
+            experience.add_lesson(lesson, session=session, author=secret, created=5.0)
+            waiting.append(lesson.id)
+        for id in generator.sample(waiting, len(waiting)):
+            experience.finish_lesson(id, a_proof(id, topic=secrets[id[0]] * generator.choice([1, 20, 80])))
+        turns, lessons = experience.turns("b"), experience.lessons(session="b")
         assert b"ACORN" in bytes_of(store)
         assert experience.erase("a").scrubbed
         assert b"ACORN" not in bytes_of(store)
         assert b"BEECH" in bytes_of(store)
-        assert len(experience.turns("b")) == 43
+        assert experience.turns("b") == turns
+        assert experience.lessons(session="b") == lessons
         assert experience.check() == []
     assert b"ACORN" not in bytes_of(store)
 

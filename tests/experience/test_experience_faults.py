@@ -133,13 +133,9 @@ class TestLocks:
 
     def test_another_process_that_opens_for_ever(self, tmp_path: Path) -> None:
         store = tmp_path / "experience.db"
+        hold = "lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print(flush=True); sys.stdin.read()"
         holder = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                "import sys, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print(flush=True); sys.stdin.read()",
-                f"{store}.lock",
-            ],
+            [sys.executable, "-c", f"import sys, filelock; {hold}", f"{store}.lock"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
