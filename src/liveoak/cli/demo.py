@@ -1,4 +1,4 @@
-"""`liveoak demo`: watch a model fail a question, study, lose its context, answer, survive a kill, and be rolled back."""
+"""`liveoak demo`: a model fails a question, studies, loses its context, answers, survives a kill, is rolled back."""
 
 from __future__ import annotations
 
@@ -41,12 +41,11 @@ def demo(
         folder=out,
         document=None if file is None else _document(file),
     )
-    ended = play.stage(staging, teller)
+    # A document's reader wants to ask something too; a program or a pipe does not.
+    talks = file is not None and sys.stdin.isatty() and not options.json
+    ended = play.stage(staging, teller, encore=play.converse if talks else None)
     if options.json:
         print_json(ended.results.model_dump(mode="json"))
-    elif file is not None and options.home is not None and sys.stdin.isatty():
-        with play.start(staging.settings, teller) as server:
-            play.converse(server, staging.settings.agent, teller)
     if not ended.outcome.succeeded:
         raise typer.Exit(LearningError.exit_code)
 
