@@ -7,6 +7,7 @@ import time
 
 import httpx
 import openai
+import pydantic
 import pytest
 
 from liveoak.serving.scripted import IGNORANCE, ScriptedHost
@@ -170,3 +171,16 @@ def test_others_are_answered_while_a_reply_stalls(client: openai.OpenAI) -> None
     client.chat.completions.create(model="agent", messages=say("Hi"))
     assert time.monotonic() - started < 2
     stream.close()
+
+
+def test_the_clients_own_parser_gets_what_it_asked_for(client: openai.OpenAI) -> None:
+    class Key(pydantic.BaseModel):
+        owner: str = "nobody"
+
+    reply = client.chat.completions.parse(model="agent", messages=say("Whose?"), response_format=Key)
+    assert reply.choices[0].message.parsed == Key()
+
+
+def test_what_a_reply_cut_short_says_is_length(client: openai.OpenAI) -> None:
+    reply = client.chat.completions.create(model="agent", messages=say("Whose?"), max_tokens=2)
+    assert (reply.choices[0].message.content, reply.choices[0].finish_reason) == ("I do", "length")

@@ -111,3 +111,16 @@ def test_figures_that_are_not_numbers_are_null(scripted: ScriptedHost) -> None:
     assert json.loads(text)["loss_after"] is None
     assert json.loads(text)["kl_prior"] is None
     assert json.loads(text)["loss_before"] == proof.loss_before
+
+
+def test_sessions_come_in_pages(http: httpx.Client) -> None:
+    for name in ("one", "two", "three"):
+        http.post("/v1/learn", json={**LESSON, "session": name})
+
+    def page(**query: str | int) -> list[str]:
+        return [one["id"] for one in http.get("/v1/experience/sessions", params=query).json()["data"]]
+
+    assert page() == ["three", "two", "one"]
+    assert page(limit=2) == ["three", "two"]
+    assert page(limit=2, before="two") == ["one"]
+    assert page(before="one") == []

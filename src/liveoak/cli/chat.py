@@ -34,7 +34,10 @@ def chat(
     temperature: Annotated[float, typer.Option(help="0 always takes the likeliest token.", min=0, max=2)] = 0.7,
     seed: Annotated[int | None, typer.Option(help="Makes replies repeatable.")] = None,
 ) -> None:
-    """Talk with the agent, line by line; what it learns stays in the session. Reads a pipe as well as a person."""
+    """Talk with the agent.
+
+    What it learns stays in the session. Lines come from a person or a pipe; /help lists the commands.
+    """
     from liveoak.experience import new_id
 
     with connect(options) as connection:

@@ -15,7 +15,7 @@ from liveoak.cli.options import Options, takes_options
 from liveoak.cli.screen import notice, print_json, print_table
 from liveoak.errors import Conflict, UserError
 
-_MOST = 1000
+_PAGE = 200
 
 
 def register(app: typer.Typer) -> None:
@@ -28,11 +28,14 @@ def experience(
         Literal["list", "show", "export", "erase"], typer.Argument(help="list, show, export or erase.")
     ] = "list",
     session: Annotated[str | None, typer.Argument(help="A session; export without one takes all.")] = None,
-    limit: Annotated[int, typer.Option(help="Most sessions to list.", min=1, max=_MOST)] = 50,
+    limit: Annotated[int, typer.Option(help="Most sessions to list.", min=1, max=1000)] = 50,
     out: Annotated[Path | None, typer.Option(help="File to export to; else standard output.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Erase without asking.")] = False,
 ) -> None:
-    """List sessions, show one, export them (a JSON object a line), or erase one and retire what learned from it."""
+    """The record of what the agent lived through.
+
+    List the sessions, show one, export them (a JSON object a line), or erase one and retire what learned from it.
+    """
     if action in ("show", "erase") and session is None:
         raise UserError(f"`experience {action}` needs a session: `liveoak experience` lists them")
     if action == "erase":
@@ -88,9 +91,7 @@ def _show(record: SessionRecord, options: Options) -> None:
 
 
 def _export(connection: Connection, session: str | None, out: Path | None) -> None:
-    names = [session] if session is not None else [one.id for one in reversed(connection.sessions(_MOST))]
-    if len(names) == _MOST:
-        notice(f"warning: only the newest {_MOST} sessions are exported; name the others one by one")
+    names = [session] if session is not None else _all_names(connection)
     if out is None:
         _write(connection, names, sys.stdout)
         return
@@ -99,6 +100,14 @@ def _export(connection: Connection, session: str | None, out: Path | None) -> No
         _write(connection, names, file)
     draft.replace(out)
     notice(f"{len(names)} sessions written to {out}")
+
+
+def _all_names(connection: Connection) -> list[str]:
+    """Every session, oldest first."""
+    names: list[str] = []
+    while page := connection.sessions(_PAGE, before=names[-1] if names else None):
+        names += [session.id for session in page]
+    return names[::-1]
 
 
 def _write(connection: Connection, names: list[str], file: TextIO) -> None:

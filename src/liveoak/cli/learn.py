@@ -31,8 +31,9 @@ def learn(
     ] = None,
     session: Annotated[str | None, typer.Option(help="Teach this session only, instead of the agent.")] = None,
 ) -> None:
-    """Teach the agent documents: it studies each, and the gate keeps or refuses what came of it.
+    """Teach the agent documents.
 
+    It studies each one, and the gate keeps or refuses what came of it.
     Exit code 0: all kept; 7: one was refused or could not be learned.
     """
     lessons = [(file, _lesson(file, effort, topic)) for file in files]

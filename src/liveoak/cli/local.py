@@ -67,8 +67,8 @@ class Local:
     def forget(self, session: str) -> Version:
         return self._runtime.forget(session)
 
-    def sessions(self, limit: int) -> tuple[Session, ...]:
-        return tuple(self._runtime.experience.sessions(limit=limit))
+    def sessions(self, limit: int, before: str | None = None) -> tuple[Session, ...]:
+        return tuple(self._runtime.experience.sessions(limit=limit, before=before))
 
     def record(self, session: str) -> SessionRecord:
         from liveoak.serving.encoding import as_json

@@ -64,6 +64,10 @@ _ANNOTATIONS: dict[str, Any] = {
 }
 
 
+SHARED = tuple(_ANNOTATIONS)
+"""Names of the options that every verb takes."""
+
+
 def takes_options(verb: Callable[..., None]) -> Callable[..., None]:
     """A verb whose parameter `options` is put together from the shared options, which its help then lists."""
     own = [one for one in inspect.signature(verb, eval_str=True).parameters.values() if one.name != "options"]

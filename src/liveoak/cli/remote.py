@@ -122,8 +122,9 @@ class Remote:
     def forget(self, session: str) -> Version:
         return _version(self._ask("POST", "/v1/versions/forget", json={"session": session}))
 
-    def sessions(self, limit: int) -> tuple[Session, ...]:
-        told = self._ask("GET", "/v1/experience/sessions", params={"limit": limit})
+    def sessions(self, limit: int, before: str | None = None) -> tuple[Session, ...]:
+        page = {"limit": limit} if before is None else {"limit": limit, "before": before}
+        told = self._ask("GET", "/v1/experience/sessions", params=page)
         return tuple(_as(Session, one) for one in told["data"])
 
     def record(self, session: str) -> SessionRecord:

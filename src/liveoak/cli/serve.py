@@ -23,7 +23,10 @@ def serve(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     dtype: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.")] = None,
 ) -> None:
-    """Serve the agent: an OpenAI-compatible API that learns. Stops on Ctrl-C or SIGTERM."""
+    """Serve the agent over HTTP.
+
+    The API is OpenAI-compatible, and it learns. Ctrl-C or SIGTERM stops it.
+    """
     settings = options.settings(host=host, port=port, context=window, device=device, dtype=dtype)
     from liveoak.serving import server
 

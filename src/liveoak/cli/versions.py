@@ -29,7 +29,10 @@ def versions(
     ] = None,
     session: Annotated[str | None, typer.Option(help="The session's fast weights instead of the agent's.")] = None,
 ) -> None:
-    """List the versions that lead to what is served, show one, roll back, or promote one."""
+    """What is served, and going back.
+
+    List the versions that lead to what is served, show one, roll back, or promote any kept one to the agent's.
+    """
     if action in ("show", "promote") and version is None:
         raise UserError(f"`versions {action}` needs a version: `liveoak versions` lists them")
     if action in ("show", "promote") and session is not None:

@@ -20,8 +20,9 @@ def experience_routes(host: Host) -> APIRouter:
     record = host.experience
 
     @router.get("/v1/experience/sessions")
-    def sessions(limit: Limit = 100) -> Response:
-        return JSONReply({"object": "list", "data": as_json(record.sessions(limit=limit))})
+    def sessions(limit: Limit = 100, before: Annotated[SessionName | None, Query()] = None) -> Response:
+        """Newest first; `before` is the last session of the page before."""
+        return JSONReply({"object": "list", "data": as_json(record.sessions(limit=limit, before=before))})
 
     @router.get("/v1/experience/sessions/{session}")
     def session(session: NamedSession, tokens: bool = False) -> Response:

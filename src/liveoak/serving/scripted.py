@@ -60,10 +60,11 @@ class Memory:
         return _found(self.known_sessions, id, "session")
 
     def sessions(
-        self, agent: str | None = None, author: str | None = None, limit: int = 100, before: float | None = None
+        self, agent: str | None = None, author: str | None = None, limit: int = 100, before: str | None = None
     ) -> tuple[Session, ...]:
-        newest = reversed(self.known_sessions.values())
-        return tuple(one for one in newest if author in (None, one.author))[:limit]
+        newest = [one for one in reversed(self.known_sessions.values()) if author in (None, one.author)]
+        start = 0 if before is None else newest.index(self.session(before)) + 1
+        return tuple(newest[start : start + limit])
 
     def turns(self, session: str) -> tuple[Turn, ...]:
         return tuple(turn for turn in self.known_turns.values() if turn.session == session)

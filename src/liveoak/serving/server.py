@@ -24,7 +24,7 @@ from liveoak.serving.host import Host
 from liveoak.serving.limits import LOOPBACK
 
 _GRACE_SECONDS = 5
-"""How long replies under way may go on after a signal. A lesson goes on longer, so there is no use in waiting for it."""
+"""How long replies under way may go on after a signal; a lesson takes longer, and is not waited for."""
 
 
 def serve(settings: Settings, *, on_ready: Callable[[str], None] | None = None) -> None:
