@@ -7,7 +7,7 @@ from liveoak.lab.demo.client import Client
 from liveoak.lab.demo.document import converse, tell_document
 from liveoak.lab.demo.outcome import Outcome
 from liveoak.lab.demo.server import Server
-from liveoak.lab.demo.stage import Ended, Staging, stage, start
+from liveoak.lab.demo.staging import Ended, Staging, stage, start
 from liveoak.lab.demo.story import Plan, tell_handbook
 from liveoak.lab.demo.teller import Teller
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from liveoak.lab.demo.client import Client
 from liveoak.lab.demo.outcome import Outcome
-from liveoak.lab.demo.server import Server
+from liveoak.lab.demo.server import Killable
 from liveoak.lab.demo.story import lesson_figures, tell_proof
 from liveoak.lab.demo.teller import Teller
 from liveoak.lab.exam import exam_prompt
@@ -12,7 +12,7 @@ from liveoak.lab.results import figure
 from liveoak.records import Effort
 
 
-def tell_document(topic: str, text: str, effort: Effort, server: Server, agent: str, teller: Teller) -> Outcome:
+def tell_document(topic: str, text: str, effort: Effort, server: Killable, agent: str, teller: Teller) -> Outcome:
     """Study a document, survive a kill, be rolled back, and serve what was learned again."""
     prompts = [exam_prompt(question.format(topic=topic)) for question in _QUESTIONS]
     with Client(server.url, agent) as client:
@@ -64,7 +64,7 @@ def tell_document(topic: str, text: str, effort: Effort, server: Server, agent: 
     return Outcome(metrics=metrics, arms=arms, claims=claims, details={"topic": topic})
 
 
-def converse(server: Server, agent: str, teller: Teller) -> None:
+def converse(server: Killable, agent: str, teller: Teller) -> None:
     """Let whoever sits at the terminal ask, until an empty line."""
     teller.chapter("Ask it something; an empty line ends")
     with Client(server.url, agent) as client:

@@ -12,16 +12,30 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Protocol, Self
 
 import httpx
 
 from liveoak.config import Settings
-from liveoak.errors import Unavailable
+from liveoak.errors import Conflict, LiveoakError, NotFound, StorageError, Unavailable, UserError
 
 _START_SECONDS = 900.0
 """Time to start in; the first start also fetches the prior."""
 _STOP_SECONDS = 30.0
+
+
+class Killable(Protocol):
+    """A server that can lose its life and come back, perhaps at another address."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def pid(self) -> int | None: ...
+
+    def start(self) -> str: ...
+
+    def kill(self) -> None: ...
 
 
 class Server:
@@ -53,7 +67,7 @@ class Server:
         """Start and wait until requests are answered; gives the address.
 
         Raises:
-            Unavailable: the process ended, or said nothing for too long; with the last lines that it wrote.
+            LiveoakError: the process ended, or said nothing for too long; with the last lines that it wrote.
         """
         self._home.mkdir(parents=True, exist_ok=True)
         self._announcement.unlink(missing_ok=True)
@@ -70,7 +84,7 @@ class Server:
         end = time.monotonic() + _START_SECONDS
         while time.monotonic() < end:
             if self._process.poll() is not None:
-                raise Unavailable(f"the server ended with code {self._process.returncode}:\n{self._last_lines()}")
+                raise self._ended(self._process.returncode)
             if (url := self._announced()) is not None:
                 self.url = url
                 return url
@@ -103,6 +117,12 @@ class Server:
     @property
     def _log_path(self) -> Path:
         return self._home / "server.log"
+
+    def _ended(self, code: int) -> LiveoakError:
+        # The server's own exit code says what kind of fault it was; ours is the same then.
+        kind = {2: UserError, 3: NotFound, 4: Conflict, 6: StorageError}.get(code, Unavailable)
+        self._process = None
+        return kind(f"the server ended with code {code}; it said:\n{self._last_lines()}")
 
     def _announced(self) -> str | None:
         with contextlib.suppress(OSError, ValueError, KeyError, httpx.HTTPError):

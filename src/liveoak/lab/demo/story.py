@@ -7,7 +7,7 @@ from typing import Any
 
 from liveoak.lab.demo.client import Client
 from liveoak.lab.demo.outcome import Outcome
-from liveoak.lab.demo.server import Server
+from liveoak.lab.demo.server import Killable
 from liveoak.lab.demo.teller import Teller
 from liveoak.lab.exam import Sheet, exam_prompt, sit
 from liveoak.lab.handbook import Way, fit_context, lesson_of
@@ -29,7 +29,7 @@ class Plan:
     effort: Effort = "medium"
 
 
-def tell_handbook(plan: Plan, server: Server, agent: str, teller: Teller) -> Outcome:
+def tell_handbook(plan: Plan, server: Killable, agent: str, teller: Teller) -> Outcome:
     """Play the whole story against a started server, which is killed and restarted on the way."""
     book = make_handbook(plan.seed, plan.facts)
     with Client(server.url, agent) as client:

@@ -11,7 +11,7 @@ from pathlib import Path
 from liveoak.config import Settings
 from liveoak.lab.demo.document import tell_document
 from liveoak.lab.demo.outcome import Outcome
-from liveoak.lab.demo.server import Server
+from liveoak.lab.demo.server import Killable, Server
 from liveoak.lab.demo.story import Plan, tell_handbook
 from liveoak.lab.demo.teller import Teller
 from liveoak.lab.machine import describe_machine
@@ -42,7 +42,7 @@ class Ended:
     files: tuple[Path, ...]
 
 
-def stage(staging: Staging, teller: Teller, *, encore: Callable[[Server, str, Teller], None] | None = None) -> Ended:
+def stage(staging: Staging, teller: Teller, *, encore: Callable[[Killable, str, Teller], None] | None = None) -> Ended:
     """Start a server, tell the story, write the files, stop the server. No process and no home of ours is left behind.
 
     `encore` is played on the same server when the story and its figures are through.
