@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import httpx
@@ -13,6 +15,7 @@ from pydantic import TypeAdapter
 
 from liveoak.records import QA, Lesson, Proof, Version
 from liveoak.serving.encoding import as_json, json_text
+from liveoak.serving.learn_routes import MOST_LESSONS
 from liveoak.serving.scripted import IGNORANCE, ScriptedHost
 
 QUESTION = "Who has the key?"
@@ -124,3 +127,35 @@ def test_sessions_come_in_pages(http: httpx.Client) -> None:
     assert page(limit=2) == ["three", "two"]
     assert page(limit=2, before="two") == ["one"]
     assert page(before="one") == []
+
+
+def test_requests_are_answered_while_lessons_train(
+    scripted: ScriptedHost, http: httpx.Client, client: openai.OpenAI
+) -> None:
+    """As many lessons as may wait do wait; replies pass them by, and the next lesson is told to come again."""
+
+    def teach() -> int:
+        return http.post("/v1/learn", json={**LESSON, "topic": "slow"}).status_code
+
+    with ThreadPoolExecutor(MOST_LESSONS) as pool:
+        waiting = [pool.submit(teach) for _ in range(MOST_LESSONS)]
+        deadline = time.monotonic() + 10
+        while (refused := http.post("/v1/learn", json=LESSON)).status_code != 429 and time.monotonic() < deadline:
+            pass
+        assert refused.json()["error"]["code"] == "overloaded"
+        assert ask(client, session="none-taught-this") is not None
+        assert not any(lesson.done() for lesson in waiting)
+        scripted.let_go.set()
+        assert [lesson.result() for lesson in waiting].count(200) >= MOST_LESSONS - 1
+    assert http.post("/v1/learn", json=LESSON).status_code == 200
+
+
+def test_a_client_that_leaves_does_not_stop_its_lesson(scripted: ScriptedHost, http: httpx.Client) -> None:
+    with http.stream("POST", "/v1/learn", json={**LESSON, "topic": "slow", "stream": True}) as answer:
+        next(answer.iter_lines())
+    first = scripted.current().id
+    scripted.let_go.set()
+    deadline = time.monotonic() + 10
+    while scripted.current().id == first and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert scripted.current().lessons != ()

@@ -34,7 +34,8 @@ def obey(line: str, connection: Connection, session: str) -> bool:
         case "/learn":
             lesson = _lesson(rest.strip())
             with bar("learning") as progress:
-                notice(summary(connection.learn(lesson, session=session, on_progress=progress)))
+                proof = connection.learn(lesson, session=session, on_progress=progress)
+            notice(summary(proof))
         case "/forget":
             notice(f"forgotten; version {connection.forget(session).id} is served here from now on")
         case "/versions":

@@ -19,7 +19,7 @@ from liveoak.serving.host import Host, Step
 from liveoak.serving.mailbox import Mailbox, ServerSentEvents
 from liveoak.serving.wire import FeedbackBody, LearnBody
 
-_MOST_LESSONS = 16
+MOST_LESSONS = 16
 """Lessons under way or waiting; each holds a thread."""
 
 Outcome = Proof | Exception
@@ -27,7 +27,7 @@ Outcome = Proof | Exception
 
 def learn_routes(host: Host) -> APIRouter:
     router = APIRouter(tags=["learning"])
-    free = threading.BoundedSemaphore(_MOST_LESSONS)
+    free = threading.BoundedSemaphore(MOST_LESSONS)
 
     @router.post("/v1/learn")
     async def learn(body: LearnBody, session: SessionHeader = None, author: AuthorHeader = None) -> Response:
@@ -35,7 +35,7 @@ def learn_routes(host: Host) -> APIRouter:
         where = session_of(session, body.session, None)
         who = author_of(author, body.user)
         if not free.acquire(blocking=False):
-            raise Overloaded(f"{_MOST_LESSONS} lessons are under way or waiting: try again when one is through")
+            raise Overloaded(f"{MOST_LESSONS} lessons are under way or waiting: try again when one is through")
         box: Mailbox[Step | Outcome] = Mailbox()
 
         def study() -> None:

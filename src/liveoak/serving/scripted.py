@@ -2,7 +2,7 @@
 
 It answers exactly the questions that it was taught, in the version that is asked. A few words in a request make it
 misbehave: the last user message `fail` breaks the reply off, `stall` never ends, `study: TOPIC` makes it call `learn`;
-a lesson on the topic `refused` is refused by its gate, one on `diverged` fails.
+a lesson on the topic `refused` is refused by its gate, one on `diverged` fails, one on `slow` waits for `let_go`.
 """
 
 from __future__ import annotations
@@ -106,6 +106,7 @@ class ScriptedHost:
         self.prior_name = "scripted"
         self.experience = Memory()
         self.replies: list[ScriptedReply] = []
+        self.let_go = threading.Event()
         self._most_running = most_running
         self._lock = threading.RLock()
         self._knows: dict[str, dict[str, str]] = {}
@@ -117,6 +118,7 @@ class ScriptedHost:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.let_go.set()
         for reply in self.replies:
             reply.cancel()
 
@@ -176,6 +178,8 @@ class ScriptedHost:
         for done, stage in enumerate(("read", "write", "study", "gate"), start=1):
             if on_progress is not None:
                 on_progress(ScriptedStep(stage=stage, done=done, total=4))
+        if lesson.topic == "slow":
+            self.let_go.wait(30)
         with self._lock:
             return self._taught(lesson, session, author)
 
