@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import torch
 import transformers
+from safetensors import SafetensorError
 
 from liveoak.errors import NotFound, StorageError, Unavailable, UserError
 from liveoak.priors.cache import make_once, read_manifest
@@ -121,8 +122,6 @@ def _told(fill: Callable[[Path], dict[str, object]], cache: Path) -> Callable[[P
     """`fill`, with the writer's own errors told as ours: safetensors raises one that is no OSError on a full disk."""
 
     def told(partial: Path) -> dict[str, object]:
-        from safetensors import SafetensorError
-
         try:
             return fill(partial)
         except SafetensorError as error:
@@ -164,14 +163,25 @@ def _hub(repository: str) -> Path:
 
 
 def _fingerprint_once(folder: Path, *, cache: Path) -> str:
-    """Fingerprint of a directory that is not ours: kept in the cache until its files change."""
+    """Fingerprint of a directory that is not ours: kept in the cache until its files change.
+
+    Raises:
+        UserError: the weights cannot be read.
+    """
     files = sorted([*folder.glob("*.safetensors"), folder / "config.json"])
     state = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     key = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:24]
-    kept = make_once(
-        cache / "fingerprints" / key, lambda partial: {"source": str(folder), "fingerprint": fingerprint_files(folder)}
-    )
-    return str(read_manifest(kept)["fingerprint"])
+
+    def fill(partial: Path) -> dict[str, object]:
+        try:
+            return {"source": str(folder), "fingerprint": fingerprint_files(folder)}
+        except (SafetensorError, ValueError) as error:
+            raise UserError(
+                f"cannot read the weights in {str(folder)!r}: {error}. Expected config.json and whole *.safetensors "
+                "files, as `save_pretrained` writes them; copy or download them again"
+            ) from error
+
+    return str(read_manifest(make_once(cache / "fingerprints" / key, fill))["fingerprint"])
 
 
 def _read(name: str, folder: Path, *, dtype: torch.dtype) -> tuple[Any, Any]:
