@@ -1,0 +1,57 @@
+# What people type is what CI runs. Every verb makes .venv first, from pyproject.toml, if it is missing or out of date.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.made
+PORT ?= 8321
+SEEDS ?= 5
+ARGS ?=
+# Overrides the pinned torch: make setup TORCH=2.14.1
+TORCH ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test check bench lab docs
+
+help: ## list the verbs
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+# Another torch than the pinned one is asked for: install again, whatever is there.
+ifneq ($(TORCH),)
+.PHONY: $(STAMP)
+endif
+
+setup: $(STAMP) ## make .venv with everything in it
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "liveoak needs Python 3.11 or later, and $(PYTHON) is older: make setup PYTHON=python3.12" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	if [ -n "$(TORCH)" ]; then echo "torch==$(TORCH)" > $(VENV)/constraints.txt; else cp constraints.txt $(VENV)/constraints.txt; fi
+	$(BIN)/python -m pip install --quiet --editable ".[dev]" --constraint $(VENV)/constraints.txt
+	@touch $@
+
+demo: $(STAMP) ## watch an agent learn, forget its context, and remember (results/demo.json, .html, .png)
+	$(BIN)/liveoak demo $(ARGS)
+
+serve: $(STAMP) ## serve the agent of ~/.liveoak on PORT
+	$(BIN)/liveoak serve --port $(PORT) $(ARGS)
+
+test: $(STAMP) ## run every test; ends with a count for each lane
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP) ## lint, format, types, arrows between packages, docs that are current
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/docs/test_pages.py tests/cli/test_cli_page.py tests/serving/test_http_page.py
+
+bench: $(STAMP) ## the handbook experiment on one seed, for figures of this machine
+	$(BIN)/liveoak lab run handbook --seeds 1 --out results/bench $(ARGS)
+
+lab: $(STAMP) ## the handbook experiment over SEEDS seeds, with intervals and curves
+	$(BIN)/liveoak lab run handbook --seeds $(SEEDS) $(ARGS)
+
+docs: $(STAMP) ## rewrite the parts of docs/ that are generated
+	$(BIN)/python -m liveoak.cli.reference docs/cli.md
+	$(BIN)/python -m liveoak.lab.reference docs/lab.md docs/settings.md

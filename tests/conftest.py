@@ -1,0 +1,19 @@
+"""What every lane shares. A lane is a folder of tests."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """One line a lane, above pytest's own closing line."""
+    lanes: dict[str, Counter[str]] = {}
+    for outcome in ("passed", "failed", "error", "skipped", "xfailed", "xpassed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            parts = Path(report.nodeid.partition("::")[0]).parts
+            lane = parts[1] if len(parts) > 2 and parts[0] == "tests" else "tests"
+            lanes.setdefault(lane, Counter())[outcome] += 1
+    for lane, counts in sorted(lanes.items()):
+        told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+        terminalreporter.write_line(f"{lane:<12} {told}")
