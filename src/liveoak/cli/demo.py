@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
+from collections.abc import Generator
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -43,11 +47,26 @@ def demo(
     )
     # A document's reader wants to ask something too; a program or a pipe does not.
     talks = file is not None and sys.stdin.isatty() and not options.json
-    ended = play.stage(staging, teller, encore=play.converse if talks else None)
+    with _leaving_on_sigterm():
+        ended = play.stage(staging, teller, encore=play.converse if talks else None)
     if options.json:
         print_json(ended.results.model_dump(mode="json"))
     if not ended.outcome.succeeded:
         raise typer.Exit(LearningError.exit_code)
+
+
+@contextlib.contextmanager
+def _leaving_on_sigterm() -> Generator[None]:
+    """SIGTERM as a plain exit, so that the server does not outlive its demonstration."""
+
+    def leave(_signal: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _document(file: str) -> tuple[str, str]:

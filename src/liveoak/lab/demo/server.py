@@ -70,7 +70,6 @@ class Server:
             LiveoakError: the process ended, or said nothing for too long; with the last lines that it wrote.
         """
         self._home.mkdir(parents=True, exist_ok=True)
-        self._announcement.unlink(missing_ok=True)
         if self._log is None:
             self._log = self._log_path.open("ab")
         self._process = subprocess.Popen(

@@ -1,0 +1,70 @@
+"""`liveoak lab` as a user types it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from liveoak.cli import run
+from liveoak.lab import EXPERIMENTS, experiment_named
+from liveoak.lab.machine import describe_machine
+from liveoak.lab.results import figure_over, new_results, save
+
+
+def test_list_names_every_experiment(capsys: pytest.CaptureFixture[str]):
+    assert run(["lab", "list", "--json"]) == 0
+    assert [one["name"] for one in json.loads(capsys.readouterr().out)] == [one.name for one in EXPERIMENTS]
+    assert run(["lab", "list"]) == 0
+    assert "handbook" in capsys.readouterr().out
+
+
+def test_an_unknown_experiment_is_refused_with_the_names(capsys: pytest.CaptureFixture[str]):
+    assert run(["lab", "run", "nope"]) == 3
+    assert "no experiment 'nope'; there are: handbook" in capsys.readouterr().err
+
+
+def test_every_experiment_can_be_imported():
+    for experiment in EXPERIMENTS:
+        module = __import__(experiment_named(experiment.name).module, fromlist=["experiment"])
+        assert callable(module.experiment)
+
+
+def test_report_writes_page_and_plot_and_shows_thresholds(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    metrics = {key: figure_over(key, [0.5, 0.75]) for key in ("recall_frozen", "recall_learned")}
+    failed = [{"seed": 3, "arm": "learned", "error": "LearningError: nan"}]
+    results = new_results("trial", machine=describe_machine(), config={"failed": failed}, metrics=metrics, arms={})
+    save(results, tmp_path)
+    assert run(["lab", "report", "trial", "--out", str(tmp_path)]) == 0
+    told = capsys.readouterr()
+    assert "missed" in told.out
+    assert "met" in told.out
+    assert "≥ 0.6" in told.out
+    assert "failed: seed 3, learned: LearningError: nan" in told.err
+    assert (tmp_path / "trial.html").exists()
+    assert (tmp_path / "trial.png").exists()
+    assert run(["lab", "report", "missing", "--out", str(tmp_path)]) == 3
+
+
+def test_listing_imports_neither_torch_nor_matplotlib():
+    code = (
+        "import sys; from liveoak.cli import run; run(['lab', 'list']);"
+        "sys.exit(bool({'torch', 'matplotlib', 'transformers'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [["--facts", "0"], ["--facts", "61"], ["--effort", "huge"], ["--budget", "1"]])
+def test_a_demonstration_that_cannot_be_is_refused_before_anything_is_done(arguments: list[str], tmp_path: Path):
+    assert run(["demo", *arguments, "--out", str(tmp_path / "out")]) == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_document_that_cannot_be_read_stops_the_demonstration_before_a_server_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "empty.md").write_text("")
+    assert run(["demo", "--file", str(tmp_path / "empty.md"), "--home", str(tmp_path / "home")]) == 2
+    assert "empty.md" in capsys.readouterr().err
+    assert not (tmp_path / "home").exists()
