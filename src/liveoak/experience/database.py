@@ -56,9 +56,9 @@ class Database:
                 yield connection
 
     def scrub(self) -> bool:
-        """Leave no deleted byte in the file. False: another process still reads the old pages."""
+        """Leave no deleted byte in the file. False: another process still reads the old pages, or there is no file."""
         if self.path is None:
-            return True
+            return False
         with self._write_lock:
             self._check_open()
             with self._faults():

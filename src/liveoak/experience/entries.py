@@ -49,7 +49,8 @@ class Erased:
     versions: tuple[str, ...]
     """Versions to retire or rebuild: their lineage holds a lesson of the session, or they are its fast weights."""
     scrubbed: bool
-    """The bytes are out of the file too. False: something stood in the way; tried again on the next erase or open."""
+    """The bytes are out of the file too. False: something stood in the way, and it is tried again on the next erase or
+    open; or the record is on a database server, which is vacuumed by who runs it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

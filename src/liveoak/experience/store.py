@@ -270,6 +270,8 @@ class Experience:
 
     def _scrub(self) -> bool:
         """Finish erasures whose bytes may still be in the file. What stands in the way must not undo the erasure."""
+        if self.path is None:
+            return False
         with self._database.read() as connection:
             pending = erasure.unscrubbed(connection)
         if not pending:
