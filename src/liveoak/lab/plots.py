@@ -51,10 +51,11 @@ def bars(results: Results, keys: Sequence[str]) -> bytes:
         threshold = metric(key).threshold
         if threshold is not None:
             axes.plot([threshold, threshold], [place - 0.36, place + 0.36], color=_MARK, linewidth=2)
-        axes.text(max(figure.value, 0) + 0.015, place, f"{figure.value:.2f}", va="center", fontsize=8)
+        end = figure.value if figure.ci95 is None else figure.ci95[1]
+        axes.text(max(end, 0) + 0.015, place, f"{figure.value:.2f}", va="center", fontsize=8)
     axes.set_yticks(range(len(shown)), [key.removeprefix("recall_").replace("_", " ") for key, _ in reversed(shown)])
     axes.set_xlim(0, 1.08)
-    axes.set_xlabel("share of exam questions answered")
+    axes.set_xlabel("share of exam questions answered (upright marks: what is wanted)")
     return _png(canvas)
 
 
