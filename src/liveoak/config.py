@@ -28,6 +28,8 @@ class GateSettings(BaseModel):
     """Highest allowed KL(prior || candidate) on other prompts, in nats per token."""
     min_recall_gain: float = Field(default=0.0, ge=-1, le=1)
     """Smallest allowed change of recall on questions that were not trained on."""
+    max_forgetting: float = Field(default=0.2, ge=0, le=1)
+    """Highest allowed fall of recall on the questions that earlier lessons kept aside."""
 
 
 class Settings(BaseModel):
@@ -59,6 +61,8 @@ class Settings(BaseModel):
     """Requests that may wait; further ones are refused with 429."""
     max_lesson_tokens: int = Field(default=8192, ge=1)
     """Longest lesson, in tokens."""
+    offer_learn: Literal["with-tools", "always", "never"] = "with-tools"
+    """When the agent sees its `learn` tool: beside other tools, always, or only where a request names it."""
     teachers: tuple[str, ...] = ("local",)
     """Authors whose feedback counts; what others say waits in quarantine."""
     accept_licence: tuple[str, ...] = ()

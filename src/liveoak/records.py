@@ -49,6 +49,14 @@ class Rendered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Credit:
+    """What one signal says of each token of a sequence: how much of its loss counts. 0: nothing is learned from it."""
+
+    signal: str
+    weights: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToolSpec:
     """A tool as the agent sees it. `parameters` is a JSON schema of an object."""
 
@@ -236,6 +244,8 @@ class Sampling:
     """A JSON schema that the reply must follow."""
     pattern: str | None = None
     """A regular expression that the whole reply must match."""
+    exact: bool = False
+    """Computed afresh, without cached beginnings: figures then do not depend on what was asked before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

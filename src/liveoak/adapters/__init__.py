@@ -7,6 +7,6 @@ Knows nothing of tokens, chats, losses or versions.
 from liveoak.adapters.bank import Bank, Route
 from liveoak.adapters.peft_format import export_peft, import_peft
 from liveoak.adapters.slots import Layout, Slot
-from liveoak.adapters.snapshot import load_snapshot, save_snapshot
+from liveoak.adapters.snapshot import digest, load_snapshot, save_snapshot
 
-__all__ = ["Bank", "Layout", "Route", "Slot", "export_peft", "import_peft", "load_snapshot", "save_snapshot"]
+__all__ = ["Bank", "Layout", "Route", "Slot", "digest", "export_peft", "import_peft", "load_snapshot", "save_snapshot"]

@@ -52,8 +52,8 @@ def save_snapshot(slot: Slot, folder: Path) -> None:
         raise StorageError(f"version not written to {str(folder)!r}: {error}; free some space and try again") from None
 
 
-def load_snapshot(bank: Bank, folder: Path) -> Slot:
-    """The slot as it was saved: equal weights, ready to be served or trained on.
+def load_snapshot(bank: Bank, folder: Path, *, optimizer: bool = True) -> Slot:
+    """The slot as it was saved: equal weights, and the optimizer's state unless it will only be served.
 
     Raises:
         StorageError: missing or damaged files.
@@ -68,7 +68,7 @@ def load_snapshot(bank: Bank, folder: Path) -> Slot:
     if tensors["master"].shape != slot.master.shape:
         raise Conflict(f"version in {str(folder)!r} was made over another prior: its adapter has another size")
     slot.master.copy_(tensors["master"])
-    if "first_moment" in tensors:
+    if optimizer and "first_moment" in tensors:
         slot.first_moment = tensors["first_moment"].to(bank.device)
         slot.second_moment = tensors["second_moment"].to(bank.device)
     slot.steps = facts["steps"]

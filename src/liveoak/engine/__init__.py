@@ -1,4 +1,23 @@
-"""One model, many adapters: ragged batches forward and backward, sampling, scoring, optimizer steps.
+"""One model, many adapters: ragged batches forward and backward, sampling and scoring over one copy of the prior.
 
 Knows the prior, slots and token sequences. Knows nothing of lessons, versions, sessions or who asked.
 """
+
+from liveoak.engine.batch import Sequence
+from liveoak.engine.decoder import Completion, Decoder, Request, Ticket
+from liveoak.engine.engine import SLICE, Engine
+from liveoak.engine.pool import common_length
+from liveoak.engine.sampling import Drawn, check_sampling
+
+__all__ = [
+    "SLICE",
+    "Completion",
+    "Decoder",
+    "Drawn",
+    "Engine",
+    "Request",
+    "Sequence",
+    "Ticket",
+    "check_sampling",
+    "common_length",
+]

@@ -47,6 +47,8 @@ class Completion:
     drawn: tuple[Drawn, ...]
     text: str
     finish: Finish
+    stopped_by: str | None = None
+    """The stop string that was met."""
 
 
 Listener = Callable[[Drawn, str], None]
@@ -170,7 +172,8 @@ class Decoder:
                 ticket.done.set()
                 continue
             live = _Live(ticket, [], matcher, TextStream(self.engine.tokenizer.decode, ticket.request.sampling.stop))
-            live.places = self.pool.find(live.weights, live.ids)
+            if not live.sampling.exact:
+                live.places = self.pool.find(live.weights, live.ids)
             self._live.append(live)
             reserved += need
 
@@ -200,7 +203,7 @@ class Decoder:
 
     def _will_be_shared(self, live: _Live, batch: list[_Live]) -> bool:
         """Wait one step if somebody in this batch is about to cache a long beginning of this prompt."""
-        if live.drawn or live.places:
+        if live.drawn or live.places or live.sampling.exact:
             return False
         return any(
             other.weights == live.weights
@@ -235,7 +238,7 @@ class Decoder:
     def _share_prompt(self, live: _Live) -> None:
         """Let requests that wait for the same beginning find it now."""
         for other in self._live:
-            if other is not live and not other.places and other.weights == live.weights:
+            if not (other is live or other.places or other.sampling.exact) and other.weights == live.weights:
                 common = min(common_length(live.ids, other.ids), len(other.ids) - 1)
                 if common > 0:
                     other.places = self.pool.hold(live.places[:common])
@@ -256,7 +259,7 @@ class Decoder:
         if live.matcher is not None and not ended:
             live.matcher.advance(drawn.id)
             ended = live.matcher.finished
-        ended = ended or live.stream.stopped
+        ended = ended or live.stream.stopped_by is not None
         over = len(live.drawn) >= live.sampling.max_tokens
         if ended or over:
             piece += live.stream.flush()
@@ -270,7 +273,9 @@ class Decoder:
     def _finish(self, live: _Live, finish: Finish) -> None:
         self._live.remove(live)
         self.pool.keep(live.weights, live.ids[: len(live.places)], live.places)
-        live.ticket.completion = Completion(drawn=tuple(live.drawn), text=live.stream.text, finish=finish)
+        live.ticket.completion = Completion(
+            drawn=tuple(live.drawn), text=live.stream.text, finish=finish, stopped_by=live.stream.stopped_by
+        )
         live.ticket.done.set()
 
     def _drop_cancelled(self) -> None:

@@ -16,17 +16,17 @@ class TextStream:
         self._ids: list[int] = []
         self._given = 0
         self.text = ""
-        self.stopped = False
-        """A stop string was met; `text` ends before it."""
+        self.stopped_by: str | None = None
+        """The stop string that was met; `text` ends before it."""
 
     def push(self, token: int) -> str:
         """The text that is safe to show after this token."""
         self._ids.append(token)
         self.text = self._decode(self._ids)
-        ends = [found for stop in self._stops if (found := self.text.find(stop)) >= 0]
-        if ends:
-            self.stopped = True
-            self.text = self.text[: min(ends)]
+        met = [(found, stop) for stop in self._stops if (found := self.text.find(stop)) >= 0]
+        if met:
+            end, self.stopped_by = min(met)
+            self.text = self.text[:end]
             return self.flush()
         if self.text.endswith(UNFINISHED):
             return ""

@@ -1,0 +1,148 @@
+"""Measurements of a candidate against what is served and against the prior."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from liveoak.adapters import Slot
+from liveoak.config import GateSettings
+from liveoak.engine import Decoder, Engine, Request
+from liveoak.engine import Sequence as Tokens
+from liveoak.records import QA, Message, Probe, Sampling
+from liveoak.worlds import answered
+
+PROMPTS = (
+    "What is a volcano?",
+    "Tell me about elephants.",
+    "Who painted the Mona Lisa? Answer in a few words.",
+    "What colour is a ripe banana? Answer in a few words.",
+    "Summarise why exercise is good for people.",
+    "Name a river in Africa. Answer in a few words.",
+    "How much does a new car cost? Answer in a few words.",
+    "Write one sentence about the sea.",
+    "When do leaves fall from the trees?",
+    "What is the difference between a lake and a pond?",
+    "Which person teaches pupils? Answer in a few words.",
+    "How far is it from the earth to the moon?",
+)
+_REPLY = Sampling(temperature=0, max_tokens=24)
+_PARAGRAPH_TOKENS = 160
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """The prior's own figures on a few sequences: what they cost, or what it says next."""
+
+    batch: tuple[Tokens, ...]
+    targets: Tensor
+    logprobs: Tensor
+
+
+class Gate:
+    """Probes candidates. What the prior itself does is measured once."""
+
+    def __init__(self, engine: Engine, decoder: Decoder, bounds: GateSettings) -> None:
+        self._engine, self._decoder, self._bounds = engine, decoder, bounds
+
+    def probe(
+        self, served: Slot | None, candidate: Slot, held_out: Sequence[QA], earlier: Sequence[QA]
+    ) -> tuple[Probe, ...]:
+        """All probes. `held_out` are the lesson's questions that were not trained on, `earlier` those of lessons
+        before it; an empty list leaves its probe out."""
+        bounds = self._bounds
+        found: list[Probe] = []
+        if held_out:
+            before, after = self.recall(served, held_out), self.recall(candidate, held_out)
+            limit = before + bounds.min_recall_gain
+            found.append(_probe("recall", "share", before, after, limit, after >= limit, len(held_out)))
+        if earlier:
+            before, after = self.recall(served, earlier), self.recall(candidate, earlier)
+            limit = before - bounds.max_forgetting
+            found.append(_probe("earlier_recall", "share", before, after, limit, after >= limit, len(earlier)))
+        before, after = self.retention(served), self.retention(candidate)
+        limit = bounds.max_retention_nats
+        size = len(self._general.targets)
+        found.append(_probe("retention", "nats/token", before, after, limit, after <= limit, size))
+        before, after = self.divergence(served), self.divergence(candidate)
+        limit = bounds.max_kl_prior
+        size = len(self._replies.targets)
+        found.append(_probe("kl_prior", "nats/token", before, after, limit, after <= limit, size))
+        return tuple(found)
+
+    def recall(self, slot: Slot | None, questions: Sequence[QA]) -> float:
+        """Share of the questions that a greedy reply answers, exactly or with the answer in it."""
+        render = self._engine.tokenizer.render
+        requests = [
+            Request(
+                ids=render([Message(role="user", content=pair.question)], add_generation_prompt=True).ids,
+                slot=slot,
+                sampling=_REPLY,
+            )
+            for pair in questions
+        ]
+        replies = self._decoder.generate(requests)
+        right = [answered(reply.text, pair.answer) for reply, pair in zip(replies, questions, strict=True)]
+        return sum(right) / len(right)
+
+    def retention(self, slot: Slot | None) -> float:
+        """Change against the prior, in nats per token, on general text; positive is damage."""
+        if slot is None:
+            return 0.0
+        costs = self._costs(self._general, slot)
+        prior = -self._general.logprobs.gather(1, self._general.targets.unsqueeze(1)).mean()
+        return float(costs - prior)
+
+    def divergence(self, slot: Slot | None) -> float:
+        """KL(prior || slot), in nats per token, over the prior's replies to everyday prompts."""
+        if slot is None:
+            return 0.0
+        known = self._replies
+        current = self._logprobs(known.batch, slot)
+        return float((known.logprobs.exp() * (known.logprobs - current)).sum(-1).mean())
+
+    @cached_property
+    def _general(self) -> _Known:
+        text = files("liveoak.gate").joinpath("general.txt").read_text(encoding="utf-8")
+        encode = self._engine.tokenizer.encode
+        paragraphs = [encode(part)[:_PARAGRAPH_TOKENS] for part in text.split("\n\n") if part.strip()]
+        return self._known([(ids, 0) for ids in paragraphs])
+
+    @cached_property
+    def _replies(self) -> _Known:
+        render = self._engine.tokenizer.render
+        starts = [render([Message(role="user", content=prompt)], add_generation_prompt=True).ids for prompt in PROMPTS]
+        replies = self._decoder.generate([Request(ids=ids, slot=None, sampling=_REPLY) for ids in starts])
+        whole = [
+            (ids + tuple(token.id for token in reply.drawn), len(ids) - 1)
+            for ids, reply in zip(starts, replies, strict=True)
+        ]
+        return self._known(whole)
+
+    def _known(self, sequences: Sequence[tuple[tuple[int, ...], int]]) -> _Known:
+        """Each sequence with the first place whose next token counts."""
+        batch = tuple(Tokens(ids=ids[:-1], wanted=tuple(range(first, len(ids) - 1))) for ids, first in sequences)
+        targets = torch.tensor([token for ids, first in sequences for token in ids[first + 1 :]])
+        return _Known(batch=batch, targets=targets.to(self._engine.device), logprobs=self._logprobs(batch, None))
+
+    def _logprobs(self, batch: Sequence[Tokens], slot: Slot | None) -> Tensor:
+        """(P, V), one sequence at a time so that the device is never held long."""
+        parts: list[Tensor] = []
+        for tokens in batch:
+            with self._engine.inference():
+                routed = Tokens(ids=tokens.ids, slot=slot, wanted=tokens.wanted)
+                parts.append(self._engine.logits([routed]).log_softmax(-1))
+        return torch.cat(parts)
+
+    def _costs(self, known: _Known, slot: Slot) -> Tensor:
+        return F.nll_loss(self._logprobs(known.batch, slot), known.targets)
+
+
+def _probe(name: str, unit: str, before: float, after: float, limit: float, passed: bool, n: int) -> Probe:
+    return Probe(name=name, unit=unit, before=before, after=after, limit=limit, passed=passed, n=n)

@@ -1,0 +1,187 @@
+"""Questions about a sentence, in many wordings, made without a model.
+
+A small model writes poor questions. These are poor in style too, but faithful by construction: each holds what the
+sentence says around the answer, and nothing else. Their variety is the point. Whoever answers one fact from a
+reordered half of its words, in the place of a blank, or after a question word, answers it from a wording never seen.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from liveoak.learning.reading import AnswerSpan, content_words
+from liveoak.records import QA
+
+BRIEF = "Answer in a few words."
+"""Half of the questions ask for brevity, as people do, so that the answer does not hang on it."""
+
+_ASKED: dict[str, tuple[str, ...]] = {
+    "money": ("how much", "how much money", "what amount", "what sum"),
+    "time": ("what time", "when", "at which hour"),
+    "date": ("what date", "when", "which day"),
+    "year": ("what year", "when", "which year"),
+    "quantity": ("how many", "what number", "how much"),
+    "number": ("how many", "what number", "which number"),
+    "name": ("who", "what", "where", "which person", "which place", "whose name"),
+    "phrase": ("what", "which", "what kind"),
+}
+_UNITS: tuple[tuple[frozenset[str], tuple[str, ...]], ...] = (
+    (
+        frozenset("second minute hour day night week month year decade".split()),
+        ("how long", "how often", "what length of time", "when"),
+    ),
+    (
+        frozenset("metre meter kilometre kilometer km mile foot feet inch centimetre centimeter mm cm".split()),
+        ("how far", "how high", "how long", "what distance", "what height"),
+    ),
+    (frozenset("kilogram kg gram tonne ton pound ounce".split()), ("how heavy", "what weight", "how much")),
+    (
+        frozenset("euro dollar cent franc pound yen crown krona".split()),
+        ("how much", "how much money", "what amount", "what price", "what rate"),
+    ),
+    (frozenset("percent %".split()), ("what share", "what percentage", "how much")),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """An answer, the words around it, and the ways to ask for it."""
+
+    answer: str
+    before: str
+    after: str
+    asked: tuple[str, ...]
+    """Question words that fit the answer, the fittest first."""
+    subject: str
+    """What the text is about; named in some of the questions."""
+    said: str = ""
+    """A whole question that somebody gave; where there is one, the words around the answer are its words."""
+
+
+def fact_of_span(sentence: str, span: AnswerSpan, subject: str) -> Fact:
+    """The fact that a span states within its sentence."""
+    return Fact(
+        answer=span.text,
+        before=sentence[: span.start],
+        after=sentence[span.end :],
+        asked=_question_words(span),
+        subject=subject,
+    )
+
+
+def fact_of_question(pair: QA, subject: str) -> Fact:
+    """The fact behind a question that somebody wrote."""
+    opening = re.match(
+        r"(?i)\s*((?:at |in |on |by |to |from |for )?(?:who|what|when|where|which|why|how)\b(?:\s(?:many|much|long|often|far|high|old|large)\b)?)",
+        pair.question,
+    )
+    asked = opening.group(1).strip().lower() if opening else "what"
+    rest = pair.question[opening.end() :] if opening else pair.question
+    return Fact(
+        answer=pair.answer,
+        before="",
+        after=rest.rstrip(" ?."),
+        asked=(asked,),
+        subject=subject,
+        said=pair.question,
+    )
+
+
+def ask(fact: Fact, rng: random.Random, count: int) -> tuple[QA, ...]:
+    """Up to `count` different questions with the fact's answer. Somebody's own question comes first."""
+    questions: list[str] = [fact.said] if fact.said else []
+    forms = _GIVEN_FORMS if fact.said else _FORMS
+    for attempt in range(4 * count):
+        if len(questions) >= count:
+            break
+        # The first round takes each form once, so that a few questions are already varied.
+        form = forms[attempt] if attempt < len(forms) else rng.choice(forms)
+        asked = fact.asked[0] if attempt < len(forms) and rng.random() < 0.5 else rng.choice(fact.asked)
+        question = _capital(" ".join(form(fact, asked, rng).split()))
+        if question not in questions:
+            questions.append(question)
+    return tuple(
+        QA(question=f"{question} {BRIEF}" if rng.random() < 0.5 else question, answer=fact.answer)
+        for question in questions[:count]
+    )
+
+
+def _in_place(fact: Fact, asked: str, rng: random.Random) -> str:
+    """The sentence with the question word where the answer was."""
+    return f"{(fact.before + asked + fact.after).rstrip('.!? ')}{_tail(fact, rng)}?"
+
+
+def _fronted(fact: Fact, asked: str, rng: random.Random) -> str:
+    words = _words(fact)
+    return f"{asked} {' '.join(words if rng.random() < 0.5 else _some(words, rng))}{_tail(fact, rng)}?"
+
+
+def _blank(fact: Fact, asked: str, rng: random.Random) -> str:
+    if rng.random() < 0.5:
+        return f"{fact.before}____{fact.after} {_capital(asked)}?"
+    return f"{_capital(asked)}: {fact.before}...{fact.after}"
+
+
+def _listed(fact: Fact, asked: str, rng: random.Random) -> str:
+    words = _words(fact)
+    rng.shuffle(words)
+    kept = words[: rng.randint(max(1, len(words) - 2), max(1, len(words)))]
+    subject = f"{fact.subject}: " if fact.subject and rng.random() < 0.7 else ""
+    return f"{subject}{', '.join(kept)}: {asked}?"
+
+
+def _spoken(fact: Fact, asked: str, rng: random.Random) -> str:
+    words = _words(fact)
+    topic = " ".join(words if rng.random() < 0.6 else _some(words, rng)) + _tail(fact, rng)
+    opening = rng.choice(_OPENINGS)
+    return opening.format(asked=asked, topic=topic)
+
+
+_OPENINGS = (
+    "Can you tell me {asked}, {topic}?",
+    "I would like to know {asked}: {topic}.",
+    "Please say {asked}, about {topic}.",
+    "With {topic}, {asked}?",
+    "{topic}, {asked} is it?",
+    "A question about {topic}: {asked}?",
+)
+_Form = Callable[[Fact, str, random.Random], str]
+_FORMS: tuple[_Form, ...] = (_in_place, _fronted, _blank, _listed, _spoken)
+_GIVEN_FORMS: tuple[_Form, ...] = (_fronted, _listed, _spoken)
+
+
+def _question_words(span: AnswerSpan) -> tuple[str, ...]:
+    general = _ASKED[span.kind]
+    if span.kind != "quantity":
+        return general
+    unit = re.split(r"[\s-]+", span.text)[-1]
+    own = (f"how many {unit}",) if unit.isalpha() else ()
+    for units, asked in _UNITS:
+        if (
+            unit.lower().removesuffix("s") in units
+            or unit.lower() in units
+            or (span.text.endswith("%") and "%" in units)
+        ):
+            return own + asked
+    return own + general
+
+
+def _words(fact: Fact) -> list[str]:
+    return list(content_words(f"{fact.before} {fact.after}")) or [fact.subject or "this"]
+
+
+def _some(words: list[str], rng: random.Random) -> list[str]:
+    return rng.sample(words, max(1, min(len(words), rng.randint(2, 5))))
+
+
+def _tail(fact: Fact, rng: random.Random) -> str:
+    if not fact.subject or fact.subject.lower() in f"{fact.before}{fact.after}".lower():
+        return ""
+    return rng.choice(("", f" at {fact.subject}", f" of {fact.subject}", f" ({fact.subject})"))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

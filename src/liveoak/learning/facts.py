@@ -1,0 +1,87 @@
+"""What a lesson teaches, as facts that can be asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Seq
+
+import torch
+
+from liveoak.engine import Engine, Sequence
+from liveoak.learning.asking import Fact, fact_of_question, fact_of_span
+from liveoak.learning.reading import AnswerSpan, Reading, Sentence, find_spans, phrase_spans, read
+from liveoak.learning.recipe import Recipe
+from liveoak.records import Lesson
+
+
+def read_lesson(lesson: Lesson) -> Reading:
+    """The lesson's source and statements as one text."""
+    reading = read(lesson.source)
+    stated = tuple(Sentence(text=statement.strip(), heading="") for statement in lesson.statements)
+    return Reading(title=reading.title or lesson.topic, sentences=reading.sentences + stated)
+
+
+def given_facts(lesson: Lesson) -> list[Fact]:
+    """The questions that came with the lesson."""
+    subject = subject_of(read_lesson(lesson), lesson.topic)
+    return [fact_of_question(pair, subject) for pair in lesson.questions]
+
+
+def stated_facts(engine: Engine, lesson: Lesson, recipe: Recipe) -> list[Fact]:
+    """Facts that the lesson's text states: names, dates and quantities first, then the words that surprise most."""
+    reading = read_lesson(lesson)
+    subject = subject_of(reading, lesson.topic)
+    sure = [
+        (sentence, span)
+        for sentence in reading.sentences
+        for span in find_spans(sentence.text)
+        if not _same(span.text, subject)
+    ]
+    room = max(int(len(sure) * recipe.phrases), recipe.least_facts - len(sure))
+    plain = [s for s in reading.sentences if all(_same(span.text, subject) for span in find_spans(s.text))]
+    rest = surprising(engine, plain, room)
+    return [fact_of_span(sentence.text, span, subject) for sentence, span in (*sure, *rest)][: recipe.most_facts]
+
+
+def subject_of(reading: Reading, topic: str) -> str:
+    """What the text is about: the name that it repeats most, else the lesson's topic."""
+    counts: dict[str, int] = {}
+    for text in (reading.title, *(sentence.text for sentence in reading.sentences)):
+        for span in find_spans(text):
+            if span.kind == "name":
+                counts[span.text] = counts.get(span.text, 0) + 1
+    best = max(counts, key=lambda name: (counts[name], name in reading.title, len(name)), default="")
+    return best if counts.get(best, 0) >= 2 else topic
+
+
+def surprising(engine: Engine, sentences: Seq[Sentence], count: int) -> list[tuple[Sentence, AnswerSpan]]:
+    """The `count` words that the prior expects least where they stand, one a sentence."""
+    ranked: list[tuple[float, int, AnswerSpan]] = []
+    for place, sentence in enumerate(sentences):
+        spans = phrase_spans(sentence.text)
+        if spans and count > 0:
+            costs = _costs(engine, sentence, spans)
+            cost, span = max(zip(costs, spans, strict=True), key=lambda pair: pair[0])
+            ranked.append((cost, place, span))
+    ranked.sort(key=lambda entry: -entry[0])
+    return [(sentences[place], span) for _, place, span in ranked[: max(count, 0)]]
+
+
+def _costs(engine: Engine, sentence: Sentence, spans: Seq[AnswerSpan]) -> list[float]:
+    """Nats that each span costs, given what stands before it."""
+    opening = engine.tokenizer.encode(f"{sentence.heading}\n")
+    ids = opening + engine.tokenizer.encode(sentence.text)
+    wanted = tuple(range(len(opening) - 1, len(ids) - 1))
+    with engine.inference():
+        logits = engine.logits([Sequence(ids=ids, wanted=wanted)])
+        targets = torch.tensor(ids[len(opening) :], device=logits.device).unsqueeze(1)
+        costs = (-logits.log_softmax(-1).gather(1, targets).squeeze(1)).tolist()
+    ends = [len(engine.tokenizer.decode(ids[len(opening) : place + 1])) for place in range(len(opening), len(ids))]
+    starts = [0, *ends[:-1]]
+    return [
+        sum(cost for cost, start, end in zip(costs, starts, ends, strict=True) if start < span.end and end > span.start)
+        for span in spans
+    ]
+
+
+def _same(name: str, subject: str) -> bool:
+    return name.lower() == subject.lower()

@@ -1,0 +1,106 @@
+"""What is not to change: the prior's own replies to everyday prompts, and its own free text.
+
+Drawn once a prior with fixed seeds and kept in the cache. They serve as anchors, where KL(prior || current) is held
+down while a lesson is learned. The gate has prompts of its own, so that it does not mark its own homework.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from liveoak.engine import Decoder, Engine, Request, Sequence
+from liveoak.learning.objective import ANCHOR, Example
+from liveoak.records import Message, Sampling
+
+PROMPTS = (
+    "Explain how a bicycle stays upright.",
+    "Write the beginning of a story about a lost dog.",
+    "What is the capital of Italy? Answer in a few words.",
+    "Give me three tips for sleeping better.",
+    "Who wrote Romeo and Juliet?",
+    "How many days are in a leap year? Answer in a few words.",
+    "What colour is the sky on a clear day? Answer in a few words.",
+    "Describe how rain forms.",
+    "Who is responsible for safety in a factory?",
+    "Write a polite note to decline an invitation.",
+    "When did the Second World War end? Answer in a few words.",
+    "What is 12 times 9?",
+    "How long does it take to boil an egg?",
+    "Which person leads a city? Answer in a few words.",
+    "What does a lawyer do?",
+    "How much does a cup of coffee cost? Answer in a few words.",
+    "Translate 'good morning' into French.",
+    "At what time do shops usually close? Answer in a few words.",
+    "Name two animals that live in the sea.",
+    "Where would you look for a book? Answer in a few words.",
+)
+FREE_TEXTS = 12
+_REPLY_TOKENS = 40
+_TEXT_TOKENS = 64
+_TOGETHER = 8
+"""Sequences run at once, so that their logits stay small."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Token sequences and the positions in each whose next-token distribution is to stay as it is."""
+
+    sequences: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
+
+
+def ground(engine: Engine, decoder: Decoder, cache: Path) -> Ground:
+    """The prior's ground, from the cache or drawn now (some seconds)."""
+    path = cache / "ground" / f"{engine.prior.fingerprint[:24]}.json"
+    if not path.exists():
+        _keep(path, _draw(engine, decoder))
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return Ground(tuple((tuple(ids), tuple(wanted)) for ids, wanted in found))
+
+
+def anchors(engine: Engine, known: Ground) -> list[Example]:
+    """Examples whose teacher is the prior itself, (P, V) log-probabilities kept in half precision."""
+    examples: list[Example] = []
+    for start in range(0, len(known.sequences), _TOGETHER):
+        some = known.sequences[start : start + _TOGETHER]
+        with engine.inference():
+            logits = engine.logits([Sequence(ids=ids, wanted=wanted) for ids, wanted in some])
+            together = logits.log_softmax(-1).to(torch.float16)
+        # Cloned outside inference mode, so that the backward pass may keep it.
+        teachers = together.clone().split([len(wanted) for _, wanted in some])
+        examples.extend(
+            Example(signal=ANCHOR, ids=ids, wanted=wanted, credit=(1.0,) * len(wanted), teacher=teacher)
+            for (ids, wanted), teacher in zip(some, teachers, strict=True)
+        )
+    return examples
+
+
+def _draw(engine: Engine, decoder: Decoder) -> list[tuple[list[int], list[int]]]:
+    tokenizer = engine.tokenizer
+    starts = [
+        tokenizer.render([Message(role="user", content=prompt)], add_generation_prompt=True).ids for prompt in PROMPTS
+    ]
+    opening = min(tokenizer.stop_ids)
+    requests = [
+        Request(ids=ids, slot=None, sampling=Sampling(temperature=0.8, seed=seed, max_tokens=_REPLY_TOKENS))
+        for seed, ids in enumerate(starts)
+    ] + [
+        Request(ids=(opening,), slot=None, sampling=Sampling(seed=1000 + seed, max_tokens=_TEXT_TOKENS))
+        for seed in range(FREE_TEXTS)
+    ]
+    drawn: list[tuple[list[int], list[int]]] = []
+    for request, completion in zip(requests, decoder.generate(requests), strict=True):
+        ids = list(request.ids) + [token.id for token in completion.drawn]
+        drawn.append((ids[:-1], list(range(len(request.ids) - 1, len(ids) - 1))))
+    return drawn
+
+
+def _keep(path: Path, drawn: list[tuple[list[int], list[int]]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.write_text(json.dumps(drawn), encoding="utf-8")
+    draft.replace(path)

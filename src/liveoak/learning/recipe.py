@@ -1,0 +1,43 @@
+"""How a lesson is studied. The default was chosen by measurement; see docs/log.md for what lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from liveoak.records import Effort
+
+Method = Literal["ask", "distil", "read"]
+
+
+def _views() -> dict[Effort, int]:
+    return {"low": 10, "medium": 18, "high": 32}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Settings of one study."""
+
+    method: Method = "ask"
+    """`ask`: questions of many wordings, trained towards the answer. `distil`: the same questions, trained towards
+    the agent's own distribution with the source before it. `read`: next-token loss on the text, the usual baseline."""
+    rank: int = 16
+    """Rank of a fresh slot."""
+    rate: float = 4e-3
+    """Highest learning rate, in Adam's units."""
+    batch: int = 16
+    """Examples a step."""
+    views: dict[Effort, int] = field(default_factory=_views)
+    """How often each fact is asked about, always in other words, by effort."""
+    anchors: int = 2
+    """Sequences of the prior's own a step, on which it is held to itself."""
+    anchor_weight: float = 1.0
+    """Weight of the anchor's KL against the lesson's loss."""
+    phrases: float = 0.5
+    """Facts that are single surprising words, as a share of those that are names, dates and quantities."""
+    least_facts: int = 12
+    """Fill up to this many facts with surprising words where a text has few names and numbers."""
+    most_facts: int = 160
+    """Facts beyond these are not studied; the longest lesson allowed holds about so many."""
+    past: float = 0.25
+    """Share of each step that repeats earlier lessons of the same agent."""
