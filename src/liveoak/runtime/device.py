@@ -1,0 +1,32 @@
+"""Where the model runs, and in which number format."""
+
+from __future__ import annotations
+
+import torch
+
+from liveoak.errors import BadSettings
+
+
+def choose_device(wanted: str) -> torch.device:
+    """
+    Raises:
+        BadSettings: CUDA was asked for and is not there.
+    """
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise BadSettings("device 'cuda': no CUDA device is available; take 'cpu' or 'auto'")
+    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def choose_dtype(wanted: str, device: torch.device) -> torch.dtype:
+    """bfloat16 where matrix products in it are fast: on GPUs, and on CPUs with instructions for it."""
+    if wanted != "auto":
+        return torch.float32 if wanted == "float32" else torch.bfloat16
+    if device.type == "cuda" or _has_fast_bfloat16():
+        return torch.bfloat16
+    return torch.float32
+
+
+def _has_fast_bfloat16() -> bool:
+    """oneDNN runs bfloat16 without such instructions too, but several times slower than float32."""
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))

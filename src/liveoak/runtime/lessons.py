@@ -1,0 +1,222 @@
+"""The one path of a lesson: recorded, studied, gated, served or refused. All four doors end here."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from liveoak.config import Settings
+from liveoak.engine import Decoder, Engine
+from liveoak.errors import BadLesson, LiveoakError, Unavailable, UserError
+from liveoak.experience import Experience
+from liveoak.gate import Chain, Gate, judge
+from liveoak.learning.general import anchors, ground
+from liveoak.learning.objective import Example
+from liveoak.learning.recipe import Recipe
+from liveoak.learning.study import Studied, Study
+from liveoak.records import QA, Lesson, Probe, Proof, Verdict, Version
+
+_EARLIER = 20
+"""Questions of earlier lessons that a candidate is asked, spread over the latest of them."""
+_EARLIER_LESSONS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a lesson has come: `read`, `study`, then `gate`."""
+
+    stage: str
+    done: int
+    total: int
+    note: str = ""
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    lesson: Lesson
+    session: str | None
+    on_progress: OnProgress
+    result: Future[Proof]
+
+
+class School:
+    """Takes lessons from any thread and studies them one after the other in a thread of its own."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        recipe: Recipe,
+        *,
+        engine: Engine,
+        decoder: Decoder,
+        experience: Experience,
+        chain: Chain,
+        clock: Callable[[], float],
+    ) -> None:
+        self._settings, self._recipe, self._clock = settings, recipe, clock
+        self._engine, self._decoder = engine, decoder
+        self._experience, self._chain = experience, chain
+        self._gate = Gate(engine, decoder, settings.gate)
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self.studying: str | None = None
+        """The lesson under way."""
+        self._closed = False
+        for left in experience.lessons(status="waiting"):
+            experience.fail_lesson(left.lesson.id, "the process ended before the lesson was through; teach it again")
+        self._thread = threading.Thread(target=self._work, name="liveoak-learn", daemon=True)
+        self._thread.start()
+
+    def learn(self, lesson: Lesson, *, session: str | None, author: str, on_progress: OnProgress | None) -> Proof:
+        """Study a lesson and wait for its proof.
+
+        Raises:
+            BadLesson: empty, or longer than allowed.
+            UserError: the author may not teach the agent itself.
+            LearningError: the update diverged or changed nothing.
+            StorageError: the new version could not be written.
+        """
+        if self._closed:
+            raise Unavailable("shutting down: no lesson is taken any more")
+        self._check(lesson, session, author)
+        self._experience.add_lesson(lesson, session=session, author=author, created=self._clock())
+        task = _Task(lesson=lesson, session=session, on_progress=on_progress or _ignore, result=Future())
+        self._tasks.put(task)
+        return task.result.result()
+
+    def close(self) -> None:
+        """Finish the lesson under way; those that wait are told."""
+        self._closed = True
+        self._tasks.put(None)
+        self._thread.join()
+
+    def _check(self, lesson: Lesson, session: str | None, author: str) -> None:
+        if session is None and author not in self._settings.teachers:
+            raise UserError(
+                f"author {author!r} may not teach the agent itself, only sessions: add it to the setting 'teachers'"
+            )
+        if not (lesson.source.strip() or lesson.statements or lesson.questions or lesson.demonstrations):
+            raise BadLesson(
+                f"lesson {lesson.topic!r} is empty: expected a text, statements, questions or demonstrations"
+            )
+        parts = [lesson.source, *lesson.statements]
+        parts += [text for pair in lesson.questions for text in (pair.question, pair.answer)]
+        parts += [text for shown in lesson.demonstrations for text in (shown.prompt, shown.reply)]
+        # A token is at least a byte, so that a hostile length is refused before it is tokenised.
+        size = sum(len(part) for part in parts)
+        limit = self._settings.max_lesson_tokens
+        if size > 32 * limit:
+            raise BadLesson(f"lesson {lesson.topic!r} has {size} characters, far over {limit} tokens; split it")
+        tokens = sum(len(self._engine.tokenizer.encode(part)) for part in parts)
+        if tokens > limit:
+            raise BadLesson(
+                f"lesson {lesson.topic!r} has {tokens} tokens, at most {limit} are allowed: split it, or raise the "
+                "setting 'max_lesson_tokens'"
+            )
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            self.studying = task.lesson.id
+            try:
+                proof = self._teach(task)
+            except Exception as error:  # the border: a lesson that fails must not end the learner
+                self._fail(task, error)
+            else:
+                task.result.set_result(proof)
+            finally:
+                self.studying = None
+        while not self._tasks.empty():
+            task = self._tasks.get()
+            if task is not None:
+                self._fail(task, Unavailable("shutting down before the lesson was studied; teach it again"))
+
+    def _fail(self, task: _Task, error: Exception) -> None:
+        # Where the record itself is what failed, or the lesson was erased meanwhile, the caller hears the first error.
+        with contextlib.suppress(LiveoakError):
+            self._experience.fail_lesson(task.lesson.id, str(error) or type(error).__name__)
+        task.result.set_exception(error)
+
+    def _teach(self, task: _Task) -> Proof:
+        began = time.perf_counter()
+        parent = self._chain.current(task.session)
+        task.on_progress(Progress(stage="read", done=0, total=1))
+        study = Study(self._engine, self._recipe, self._anchors)
+        past = [self._experience.lesson(id).lesson for id in parent.lessons]
+        slot = self._chain.draft(parent, rank=self._recipe.rank, seed=0)
+        studied = study.study(
+            task.lesson,
+            slot,
+            past,
+            on_progress=lambda stage, done, total: task.on_progress(Progress(stage=stage, done=done, total=total)),
+        )
+        task.on_progress(Progress(stage="gate", done=0, total=1))
+        earlier = _spread([study.plan(old).held_out for old in past[-_EARLIER_LESSONS:]], _EARLIER)
+        probes = self._gate.probe(self._chain.slot(parent), slot, studied.held_out, earlier)
+        verdict = judge(probes, enabled=self._settings.gate.enabled)
+        version = parent
+        if verdict.kept:
+            version = self._chain.keep(slot, parent, session=task.session, lesson=task.lesson.id, verdict=verdict)
+        seconds = time.perf_counter() - began
+        proof = _proof(task.lesson, studied, version, parent, probes, verdict, seconds)
+        self._experience.finish_lesson(task.lesson.id, proof)
+        task.on_progress(Progress(stage="gate", done=1, total=1))
+        return proof
+
+    @cached_property
+    def _anchors(self) -> list[Example]:
+        return anchors(self._engine, ground(self._engine, self._decoder, Path(self._settings.cache)))
+
+
+def _proof(
+    lesson: Lesson,
+    studied: Studied,
+    version: Version,
+    parent: Version,
+    probes: tuple[Probe, ...],
+    verdict: Verdict,
+    seconds: float,
+) -> Proof:
+    by_name = {probe.name: probe for probe in probes}
+    recall = by_name.get("recall")
+    return Proof(
+        lesson=lesson.id,
+        topic=lesson.topic,
+        version=version.id,
+        parent=parent.id,
+        questions_trained=studied.questions,
+        tokens_trained=studied.tokens_trained,
+        tokens_processed=studied.tokens_processed,
+        steps=studied.steps,
+        loss_before=studied.loss_before,
+        loss_after=studied.loss_after,
+        recall_before=recall.before if recall else 0.0,
+        recall_after=recall.after if recall else 0.0,
+        recall_n=recall.n if recall else 0,
+        retention_nats=by_name["retention"].after,
+        kl_prior=by_name["kl_prior"].after,
+        seconds=seconds,
+        verdict=verdict,
+    )
+
+
+def _spread(lists: list[tuple[QA, ...]], count: int) -> list[QA]:
+    """Up to `count` questions, as many from each list as from the others."""
+    taken: list[QA] = []
+    depth = 0
+    while len(taken) < count and any(depth < len(one) for one in lists):
+        taken.extend(one[depth] for one in lists if depth < len(one))
+        depth += 1
+    return taken[:count]
+
+
+def _ignore(_: Progress) -> None:
+    pass

@@ -1,0 +1,274 @@
+"""One reply, from request to last turn: the agent speaks, calls tools, learns, and speaks again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from liveoak.engine import Completion, Decoder, Drawn, Request, Ticket
+from liveoak.errors import LiveoakError, UserError
+from liveoak.experience import Experience, new_id
+from liveoak.gate import Chain
+from liveoak.priors import ChatTokenizer
+from liveoak.records import (
+    Chat,
+    Delta,
+    Failed,
+    Finish,
+    Finished,
+    Learned,
+    LearnStarted,
+    Message,
+    Origin,
+    ReplyEvent,
+    Sampling,
+    TokenLogprob,
+    ToolCall,
+    ToolSpec,
+    Turn,
+    Version,
+)
+from liveoak.runtime.lessons import School
+from liveoak.runtime.tools import LEARN, call_schema, lesson_of, told
+
+MOST_ROUNDS = 4
+"""Times that the agent may learn within one reply."""
+_ORIGINS = {
+    "system": Origin.GIVEN,
+    "user": Origin.GIVEN,
+    "tool": Origin.OBSERVED,
+    "assistant": Origin.DEMONSTRATED,
+}
+"""Whose a client's message is. An assistant's turn that is not in the record was written by somebody else."""
+
+OnEvent = Callable[[ReplyEvent], None]
+
+
+@dataclass(slots=True)
+class Reply:
+    """Handle of a reply under way."""
+
+    cancelled: bool = False
+    tickets: list[Ticket] = field(default_factory=list[Ticket])
+
+    def cancel(self) -> None:
+        """Stop as soon as possible; what was said so far is kept."""
+        self.cancelled = True
+        for ticket in self.tickets:
+            ticket.cancelled = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request that was checked: it can be answered."""
+
+    chat: Chat
+    session: str
+    pinned: Version | None
+    """The version that the request names; None: whatever is current when the agent speaks."""
+    tools: tuple[ToolSpec, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """One stretch of the agent's speech."""
+
+    message: Message
+    drawn: tuple[Drawn, ...]
+    finish: Finish
+    version: Version
+    prompt_tokens: int
+
+
+class Speaker:
+    """Carries out replies. Each runs in a thread of its caller."""
+
+    def __init__(
+        self,
+        *,
+        decoder: Decoder,
+        tokenizer: ChatTokenizer,
+        experience: Experience,
+        chain: Chain,
+        school: School,
+        wake: Callable[[], None],
+        clock: Callable[[], float],
+        context: int,
+    ) -> None:
+        self._decoder, self._tokenizer = decoder, tokenizer
+        self._experience, self._chain, self._school = experience, chain, school
+        self._wake, self._clock, self._context = wake, clock, context
+
+    def check(self, asked: Asked) -> None:
+        """Raises UserError where the request cannot be answered at all."""
+        self._room(self._prompt(asked, list(asked.chat.messages)), asked.chat.sampling)
+
+    def speak(self, asked: Asked, reply: Reply, on_event: OnEvent) -> None:
+        """Carry out a reply; its last event is Finished or Failed."""
+        try:
+            on_event(self._converse(asked, reply, on_event))
+        except Exception as error:  # the border: whatever breaks a reply, its asker is told
+            on_event(Failed(error=error))
+
+    def _converse(self, asked: Asked, reply: Reply, on_event: OnEvent) -> Finished:
+        self._record_request(asked)
+        messages = list(asked.chat.messages)
+        completion_tokens = 0
+        for round_ in range(MOST_ROUNDS + 1):
+            said = self._say(asked, messages, reply, on_event, may_call=round_ < MOST_ROUNDS)
+            completion_tokens += len(said.drawn)
+            turn = self._record_said(asked, said)
+            lessons = [call for call in said.message.tool_calls if call.name == LEARN.name]
+            for call in lessons:
+                result = self._learn(asked, call, on_event)
+                messages = [*messages, said.message, result] if call is lessons[0] else [*messages, result]
+            forced = asked.chat.tool_choice not in ("auto", "none")
+            if not lessons or forced or len(lessons) < len(said.message.tool_calls) or reply.cancelled:
+                return Finished(
+                    finish="tool_calls" if said.message.tool_calls else said.finish,
+                    message=said.message,
+                    version=said.version.id,
+                    session=asked.session,
+                    turn=turn.id,
+                    prompt_tokens=said.prompt_tokens,
+                    completion_tokens=completion_tokens,
+                )
+        raise AssertionError("the last round calls no tool")
+
+    def _say(self, asked: Asked, messages: list[Message], reply: Reply, on_event: OnEvent, *, may_call: bool) -> _Said:
+        """Let the agent speak once. Text is shown as it comes, tool calls are not."""
+        version = asked.pinned or self._chain.current(asked.session)
+        ids = self._prompt(asked, messages)
+        sampling = self._room(ids, asked.chat.sampling)
+        marker = self._tokenizer.tool_call_marker
+        drawn: list[Drawn] = []
+        text, finish = "", "stop"
+        calling = bool(asked.tools) and may_call
+        forced = calling and asked.chat.tool_choice not in ("auto", "none")
+        if not forced:
+            free = replace(sampling, stop=(*sampling.stop, marker)) if calling else sampling
+            done = self._run(ids, version, free, reply, on_event)
+            drawn, text, finish = list(done.drawn), done.text, done.finish
+            if not calling or done.stopped_by != marker:
+                return self._said(Message(role="assistant", content=text), drawn, finish, version, ids)
+        tools = asked.tools if asked.chat.tool_choice in ("auto", "required") else self._named(asked)
+        form = self._tokenizer.tool_format
+        opened = ids + self._tokenizer.encode(text + form.open)
+        bound = replace(
+            self._room(opened, sampling), stop=(), schema=call_schema(tools, form.arguments_key), pattern=None
+        )
+        done = self._run(opened, version, bound, reply, None)
+        message = self._tokenizer.parse_reply(
+            f"{text}{form.open}{done.text}{form.close}", new_id=lambda: new_id("call")
+        )
+        return self._said(message, [*drawn, *done.drawn], done.finish, version, ids)
+
+    def _named(self, asked: Asked) -> tuple[ToolSpec, ...]:
+        return tuple(tool for tool in asked.tools if tool.name == asked.chat.tool_choice)
+
+    def _run(
+        self, ids: tuple[int, ...], version: Version, sampling: Sampling, reply: Reply, on_event: OnEvent | None
+    ) -> Completion:
+        def listen(drawn: Drawn, text: str) -> None:
+            ended = drawn.id in self._tokenizer.stop_ids
+            if on_event is not None and not ended:
+                on_event(Delta(text=text, tokens=(self._shown(drawn),)))
+            elif on_event is not None and text:
+                on_event(Delta(text=text))
+
+        ticket = self._decoder.submit(Request(ids=ids, slot=self._chain.slot(version), sampling=sampling), listen)
+        reply.tickets.append(ticket)
+        ticket.cancelled = reply.cancelled
+        self._wake()
+        return ticket.result()
+
+    def _shown(self, drawn: Drawn) -> TokenLogprob:
+        decode = self._tokenizer.decode
+        return TokenLogprob(
+            token=decode([drawn.id]),
+            logprob=drawn.logprob,
+            top=tuple((decode([id]), logprob) for id, logprob in drawn.top),
+        )
+
+    @staticmethod
+    def _said(message: Message, drawn: list[Drawn], finish: Finish, version: Version, ids: tuple[int, ...]) -> _Said:
+        return _Said(message=message, drawn=tuple(drawn), finish=finish, version=version, prompt_tokens=len(ids))
+
+    def _learn(self, asked: Asked, call: ToolCall, on_event: OnEvent) -> Message:
+        """Carry out a `learn` call. A lesson that fails is an answer too."""
+        on_event(LearnStarted(call=call))
+        try:
+            proof = self._school.learn(
+                lesson_of(call), session=asked.session, author=asked.chat.author, on_progress=None
+            )
+        except LiveoakError as error:
+            on_event(Learned(call=call, proof=None, error=str(error)))
+            content = f"nothing was learned: {error}"
+        else:
+            on_event(Learned(call=call, proof=proof))
+            content = told(proof)
+        result = Message(role="tool", content=content, tool_call_id=call.id)
+        self._append(asked.session, [(result, Origin.OBSERVED)])
+        return result
+
+    def _prompt(self, asked: Asked, messages: list[Message]) -> tuple[int, ...]:
+        return self._tokenizer.render(messages, asked.tools, add_generation_prompt=True).ids
+
+    def _room(self, ids: tuple[int, ...], sampling: Sampling) -> Sampling:
+        """The sampling, with no more tokens than the context has left."""
+        left = self._context - len(ids)
+        if left < 1:
+            raise UserError(
+                f"the prompt has {len(ids)} tokens, the context holds {self._context} with the reply: shorten it, "
+                "or let the agent learn the text"
+            )
+        return replace(sampling, max_tokens=min(sampling.max_tokens, left))
+
+    def _record_request(self, asked: Asked) -> None:
+        """Append what is new: a client sends the whole conversation every time."""
+        known = [turn.message for turn in self._experience.turns(asked.session)]
+        sent = list(asked.chat.messages)
+        same = 0
+        while same < min(len(known), len(sent)) and _alike(known[same], sent[same]):
+            same += 1
+        self._append(asked.session, [(message, _ORIGINS[message.role]) for message in sent[same:]])
+
+    def _record_said(self, asked: Asked, said: _Said) -> Turn:
+        turn = Turn(
+            id=new_id("turn", clock=self._clock),
+            session=asked.session,
+            index=self._next(asked.session),
+            message=said.message,
+            origin=Origin.ACTED,
+            created=self._clock(),
+            ids=tuple(token.id for token in said.drawn),
+            logprobs=tuple(token.logprob for token in said.drawn),
+            version=said.version.id,
+        )
+        self._experience.append(turn)
+        return turn
+
+    def _append(self, session: str, messages: list[tuple[Message, Origin]]) -> None:
+        start = self._next(session)
+        self._experience.append(
+            *(
+                Turn(
+                    id=new_id("turn", clock=self._clock),
+                    session=session,
+                    index=start + place,
+                    message=message,
+                    origin=origin,
+                    created=self._clock(),
+                )
+                for place, (message, origin) in enumerate(messages)
+            )
+        )
+
+    def _next(self, session: str) -> int:
+        last = self._experience.last_index(session)
+        return 0 if last is None else last + 1
+
+
+def _alike(known: Message, sent: Message) -> bool:
+    """Clients rename call ids and drop what they do not know; what was said stays."""
+    return (known.role, known.content) == (sent.role, sent.content)

@@ -1,0 +1,330 @@
+"""One agent: served, recorded, learning, gated."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+
+from liveoak.config import Settings
+from liveoak.engine import Decoder, Engine, check_sampling
+from liveoak.engine import Sequence as Tokens
+from liveoak.errors import NotFound, Overloaded, Unavailable, UserError
+from liveoak.experience import Experience, new_id
+from liveoak.gate import Chain
+from liveoak.learning.recipe import Recipe
+from liveoak.priors import load_prior
+from liveoak.records import (
+    Chat,
+    Failed,
+    Feedback,
+    FeedbackKind,
+    Finished,
+    Lesson,
+    Message,
+    Origin,
+    Proof,
+    ReplyEvent,
+    Session,
+    Version,
+)
+from liveoak.runtime.device import choose_device, choose_dtype
+from liveoak.runtime.home import Home
+from liveoak.runtime.lessons import Progress, School
+from liveoak.runtime.replies import Asked, Reply, Speaker
+from liveoak.runtime.tools import offered
+
+_IDLE_SECONDS = 1.0
+
+
+class Runtime:
+    """One agent in its home. Use it as a context manager; any thread may call any method."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        recipe: Recipe | None = None,
+        clock: Callable[[], float] = time.time,
+        on_fetch: Callable[[str, int, int], None] | None = None,
+    ) -> None:
+        """Load the prior (fetching it if need be), open the record and begin to serve.
+
+        Raises:
+            Conflict: the home is in use, or its agent learned over another prior.
+            and whatever `load_prior` and `Experience` raise.
+        """
+        self.settings, self._clock = settings, clock
+        self._began = clock()
+        self._closing = False
+        with ExitStack() as stack:
+            home = Home(settings.home.expanduser())
+            stack.callback(home.close)
+            self.experience = stack.enter_context(Experience(home.database, clock=clock))
+            torch.set_num_threads(settings.threads or os.cpu_count() or 1)
+            device = choose_device(settings.device)
+            prior = load_prior(
+                settings.prior,
+                cache=settings.cache,
+                dtype=choose_dtype(settings.dtype, device),
+                device=device,
+                accept_licence=settings.accept_licence,
+                progress=on_fetch,
+            )
+            self.prior_name = settings.prior
+            self._engine = Engine(prior)
+            self._context = min(settings.context, prior.context_length)
+            self._decoder = Decoder(self._engine)
+            self._chain = Chain(
+                self.experience,
+                self._engine.bank,
+                home.versions,
+                agent=settings.agent,
+                prior=prior.fingerprint,
+                clock=clock,
+            )
+            self._work = threading.Event()
+            self._server = threading.Thread(target=self._serve, name="liveoak-serve", daemon=True)
+            self._server.start()
+            stack.callback(self._stop_serving)
+            self._school = School(
+                settings,
+                recipe or Recipe(),
+                engine=self._engine,
+                decoder=self._decoder,
+                experience=self.experience,
+                chain=self._chain,
+                clock=clock,
+            )
+            stack.callback(self._school.close)
+            self._speakers = ThreadPoolExecutor(settings.max_waiting, thread_name_prefix="liveoak-reply")
+            stack.callback(self._speakers.shutdown)
+            self._speaker = Speaker(
+                decoder=self._decoder,
+                tokenizer=prior.tokenizer,
+                experience=self.experience,
+                chain=self._chain,
+                school=self._school,
+                wake=self._work.set,
+                clock=clock,
+                context=self._context,
+            )
+            self._under_way: set[int] = set()
+            self._guard = threading.Lock()
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Finish what is under way and let go of the home."""
+        self._closing = True
+        self._stack.close()
+
+    def chat(self, request: Chat, on_event: Callable[[ReplyEvent], None]) -> Reply:
+        """Begin a reply. Events come from another thread, the last of them is Finished or Failed.
+
+        Raises:
+            NotFound: an unknown model, version or session.
+            Overloaded: the queue is full.
+            UserError: a request that cannot be answered; nothing was recorded.
+        """
+        if self._closing:
+            raise Unavailable("shutting down: no request is taken any more")
+        check_sampling(request.sampling)
+        tools = offered(request, self.settings.offer_learn)
+        session = request.session or new_id("session", clock=self._clock)
+        asked = Asked(chat=request, session=session, pinned=self._pinned(request.model), tools=tools)
+        self._speaker.check(asked)
+        reply = Reply()
+        self._enter(reply)
+        try:
+            self._open_session(session, request.author)
+            self._speakers.submit(self._reply, asked, reply, on_event)
+        except BaseException:
+            self._leave(reply)
+            raise
+        return reply
+
+    def ask(self, request: Chat) -> Finished:
+        """A reply, waited for. Raises what broke it off."""
+        done = threading.Event()
+        last: list[ReplyEvent] = []
+
+        def hear(event: ReplyEvent) -> None:
+            if isinstance(event, Finished | Failed):
+                last.append(event)
+                done.set()
+
+        self.chat(request, hear)
+        done.wait()
+        end = last[0]
+        if isinstance(end, Failed):
+            raise end.error
+        assert isinstance(end, Finished)
+        return end
+
+    def score(
+        self, messages: Sequence[Message], reply: str, model: str | None = None, session: str | None = None
+    ) -> tuple[float, ...]:
+        """Log-probability, in nats, of each token of `reply` and of the end of the turn, after these messages."""
+        version = self._pinned(model or self.settings.agent) or self._chain.current(session)
+        written = Message(role="assistant", content=reply)
+        rendered = self._engine.tokenizer.render([*messages, written], origins=[*[None] * len(messages), None])
+        last = [span for span in rendered.spans if span.origin is Origin.ACTED][-1]
+        wanted = tuple(range(last.start - 1, last.end - 1))
+        ids = rendered.ids[: last.end - 1]
+        with self._engine.inference():
+            logits = self._engine.logits([Tokens(ids=ids, slot=self._chain.slot(version), wanted=wanted)])
+            targets = torch.tensor(rendered.ids[last.start : last.end], device=logits.device)
+            return tuple(logits.log_softmax(-1).gather(1, targets.unsqueeze(1)).squeeze(1).tolist())
+
+    def learn(
+        self,
+        lesson: Lesson,
+        *,
+        session: str | None = None,
+        author: str = "local",
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> Proof:
+        """Study a lesson into the agent's slow weights, or into a session's fast weights, and prove it.
+
+        A lesson that the gate refuses is a proof too, with the version served before. Raises as `School.learn`.
+        """
+        if session is not None:
+            self._open_session(session, author)
+        return self._school.learn(lesson, session=session, author=author, on_progress=on_progress)
+
+    def feedback(
+        self, *, turn: str, author: str, kind: FeedbackKind, value: float | None = None, text: str | None = None
+    ) -> Feedback:
+        """Record what somebody says of a turn. From authors who may not teach it waits in quarantine.
+
+        Raises:
+            NotFound: no such turn.
+            UserError: a reward without a value in [-1, 1], a correction or comment without text.
+        """
+        self.experience.turn(turn)
+        if kind == "reward" and (value is None or not -1 <= value <= 1):
+            raise UserError(f"reward {value!r}: expected a value from -1 to 1")
+        if kind != "reward" and not (text and text.strip()):
+            raise UserError(f"{kind} without text: say what would have been right")
+        given = Feedback(
+            id=new_id("feedback", clock=self._clock),
+            turn=turn,
+            author=author,
+            kind=kind,
+            created=self._clock(),
+            value=value,
+            text=text,
+            trusted=author in self.settings.teachers,
+        )
+        self.experience.add_feedback(given)
+        return given
+
+    def versions(self, session: str | None = None) -> tuple[Version, ...]:
+        """The versions that led to what is served, oldest first."""
+        return self._chain.line(self._known(session))
+
+    def current(self, session: str | None = None) -> Version:
+        """What is served."""
+        return self._chain.current(self._known(session))
+
+    def rollback(self, to: str | None = None, session: str | None = None) -> Version:
+        """Serve an earlier version again; None is the parent of what is served."""
+        return self._chain.rollback(to, self._known(session))
+
+    def promote(self, version: str) -> Version:
+        """Make a version, a session's for example, the agent's own."""
+        return self._chain.promote(version)
+
+    def forget(self, session: str) -> Version:
+        """Drop a session's fast weights; returns the version that serves it from now on."""
+        return self._chain.forget(session)
+
+    def erase(self, session: str) -> tuple[str, ...]:
+        """Remove a session's record; returns the versions that learned from it and are retired."""
+        erased = self.experience.erase(session)
+        self._chain.retire(erased.versions, "a record that it learned from was erased")
+        return erased.versions
+
+    def health(self) -> dict[str, Any]:
+        """What the process is doing."""
+        unit = 1024 if sys.platform != "darwin" else 1024 * 1024
+        return {
+            "agent": self.settings.agent,
+            "prior": self.prior_name,
+            "version": self._chain.current().id,
+            "waiting": self._decoder.waiting,
+            "running": self._decoder.running,
+            "learning": self._school.studying,
+            "uptime": self._clock() - self._began,
+            "device": str(self._engine.device),
+            "dtype": str(self._engine.dtype).removeprefix("torch."),
+            "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit,
+        }
+
+    def _serve(self) -> None:
+        while not self._closing or self._decoder.waiting or self._decoder.running:
+            self._work.clear()
+            if not self._decoder.step():
+                self._work.wait(_IDLE_SECONDS)
+
+    def _stop_serving(self) -> None:
+        self._closing = True
+        self._work.set()
+        self._server.join()
+
+    def _reply(self, asked: Asked, reply: Reply, on_event: Callable[[ReplyEvent], None]) -> None:
+        def leave_first(event: ReplyEvent) -> None:
+            if isinstance(event, Finished | Failed):
+                self._leave(reply)
+            on_event(event)
+
+        self._speaker.speak(asked, reply, leave_first)
+
+    def _enter(self, reply: Reply) -> None:
+        with self._guard:
+            if len(self._under_way) >= self.settings.max_waiting:
+                raise Overloaded(f"{len(self._under_way)} requests are under way: try again in a moment")
+            self._under_way.add(id(reply))
+
+    def _leave(self, reply: Reply) -> None:
+        with self._guard:
+            self._under_way.discard(id(reply))
+
+    def _pinned(self, model: str) -> Version | None:
+        agent, at, version = model.partition("@")
+        if agent != self.settings.agent:
+            raise NotFound(f"model {model!r}: expected {self.settings.agent!r} or '{self.settings.agent}@VERSION'")
+        return self._chain.get(version) if at else None
+
+    def _open_session(self, id: str, author: str) -> None:
+        """A session belongs to who began it; to anybody else it does not exist."""
+        try:
+            found = self.experience.session(id)
+        except NotFound:
+            session = Session(id=id, agent=self.settings.agent, author=author, created=self._clock())
+            self.experience.add_session(session)
+            return
+        if found.author != author or found.agent != self.settings.agent:
+            raise NotFound(f"session {id!r} is not known for author {author!r}")
+
+    def _known(self, session: str | None) -> str | None:
+        if session is not None:
+            self.experience.session(session)
+        return session
