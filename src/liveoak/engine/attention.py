@@ -19,6 +19,8 @@ from liveoak.engine.batch import Group, Plan
 from liveoak.engine.pool import Pool
 
 NAME = "liveoak"
+EXPLICIT_SCORES = 1 << 20
+"""Scores of one head and sequence up to which they are written out; beyond, their memory would count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +83,23 @@ def _attend_group(
     # Heads that share keys become further queries of the same keys, so that keys are never copied per head.
     q = q.permute(0, 2, 3, 1, 4).reshape(n, kv_heads, share * width, size)
     mask = mask.repeat(1, 1, share, 1) if share > 1 and width > 1 else mask.expand(n, 1, share * width, mask.shape[3])
-    if softcap is None:
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling)
+    if softcap is not None or _explicit_is_faster(query, q.shape[2] * k.shape[2]):
+        out = _explicit(q, k, v, mask, size**-0.5 if scaling is None else scaling, softcap)
     else:
-        scores = (q @ k.transpose(2, 3)).float() * (scaling if scaling is not None else size**-0.5)
-        scores = softcap * torch.tanh(scores / softcap) + mask.float()
-        out = scores.softmax(-1).to(v.dtype) @ v
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling)
     return out.view(n, kv_heads, share, width, size).permute(0, 3, 1, 2, 4).reshape(n, width, heads, size)
+
+
+def _explicit_is_faster(query: Tensor, scores: int) -> bool:
+    """On CPUs the fused kernel spends most of its time on short bfloat16 sequences outside of the products."""
+    return query.device.type == "cpu" and query.dtype is torch.bfloat16 and scores <= EXPLICIT_SCORES
+
+
+def _explicit(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scaling: float, softcap: float | None) -> Tensor:
+    scores = (q @ k.transpose(2, 3)).float() * scaling
+    if softcap is not None:
+        scores = softcap * torch.tanh(scores / softcap)
+    return (scores + mask.float()).softmax(-1).to(v.dtype) @ v
 
 
 def _no_mask(*_: Any, **__: Any) -> None:
