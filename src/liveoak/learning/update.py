@@ -50,6 +50,9 @@ class Update:
             LearningError: nothing has credit, or the loss or gradient is not a number; the weights stay as they were.
         """
         counts = normalisers(examples)
+        assert self._slot.gradient is not None
+        # What a step that broke off left behind is no part of this one.
+        self._slot.gradient.zero_()
         summed: dict[str, float] = {}
         processed = 0
         for piece in slices(examples):
@@ -70,7 +73,8 @@ class Update:
     def _apply(self, rate: float, means: Mapping[str, float]) -> None:
         slot, adam = self._slot, self._adam
         assert slot.gradient is not None and slot.first_moment is not None and slot.second_moment is not None
-        gradient = slot.gradient.float()
+        # A copy, whatever the dtype: `float()` alone would be emptied with the buffer where that is float32 already.
+        gradient = slot.gradient.to(torch.float32, copy=True)
         slot.gradient.zero_()
         norm = float(gradient.norm())
         if not all(map(_finite, (norm, *means.values()))):
