@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from liveoak.adapters.bank import Bank
-from liveoak.adapters.slots import Slot
+from liveoak.adapters.slots import Layout, Slot
 from liveoak.errors import Conflict, StorageError
 
 _TENSORS = "adapter.safetensors"
@@ -36,20 +37,22 @@ def save_snapshot(slot: Slot, folder: Path) -> None:
         StorageError: the disk is full or not writable; nothing is left behind.
     """
     draft = folder.with_name(f".{folder.name}.draft-{os.getpid()}")
+    shutil.rmtree(draft, ignore_errors=True)
     try:
+        if folder.exists():
+            raise StorageError(f"version not written to {str(folder)!r}: it exists, and a version never changes")
         draft.mkdir(parents=True)
         save_file(_tensors(slot), draft / _TENSORS)
-        (draft / _FACTS).write_text(json.dumps(_facts(slot), indent=1), encoding="utf-8")
-        for path in draft.iterdir():
+        facts = {**_facts(slot), "layout": _layout(slot.layout), "sha256": _sum_of(draft / _TENSORS)}
+        (draft / _FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        for path in (draft / _TENSORS, draft / _FACTS, draft):
             _sync(path)
         draft.rename(folder)
         _sync(folder.parent)
     except (OSError, SafetensorError) as error:
-        for path in draft.glob("*"):
-            path.unlink(missing_ok=True)
-        if draft.exists():
-            draft.rmdir()
         raise StorageError(f"version not written to {str(folder)!r}: {error}; free some space and try again") from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def load_snapshot(bank: Bank, folder: Path, *, optimizer: bool = True) -> Slot:
@@ -61,17 +64,24 @@ def load_snapshot(bank: Bank, folder: Path, *, optimizer: bool = True) -> Slot:
     """
     try:
         facts: dict[str, Any] = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+        rank, alpha, steps, layout, expected = (facts[name] for name in ("rank", "alpha", "steps", "layout", "sha256"))
+        found = _sum_of(folder / _TENSORS)
+        if found != expected:
+            raise ValueError(f"{_TENSORS} has SHA-256 {found[:12]}, expected {expected[:12]}: it was damaged")
         tensors = load_file(folder / _TENSORS)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise StorageError(f"version in {str(folder)!r} cannot be read: {error}") from None
-    slot = bank.new_slot(rank=facts["rank"], alpha=facts["alpha"])
-    if tensors["master"].shape != slot.master.shape:
-        raise Conflict(f"version in {str(folder)!r} was made over another prior: its adapter has another size")
+    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
+        raise StorageError(
+            f"version in {str(folder)!r} cannot be read: {type(error).__name__}: {error}; "
+            "roll back to another version, or restore the folder from a copy"
+        ) from None
+    if layout != _layout(bank.layout):
+        raise Conflict(f"version in {str(folder)!r} was made over another prior: its adapter changes other layers")
+    slot = bank.new_slot(rank=rank, alpha=alpha)
     slot.master.copy_(tensors["master"])
     if optimizer and "first_moment" in tensors:
         slot.first_moment = tensors["first_moment"].to(bank.device)
         slot.second_moment = tensors["second_moment"].to(bank.device)
-    slot.steps = facts["steps"]
+    slot.steps = steps
     slot.publish()
     return slot
 
@@ -83,6 +93,17 @@ def _facts(slot: Slot) -> dict[str, Any]:
 def _tensors(slot: Slot) -> dict[str, torch.Tensor]:
     found = {"master": slot.master, "first_moment": slot.first_moment, "second_moment": slot.second_moment}
     return {name: tensor.detach().cpu().contiguous() for name, tensor in found.items() if tensor is not None}
+
+
+def _layout(layout: Layout) -> str:
+    """Names and shapes of all targets, as a SHA-256."""
+    told = "\n".join(f"{target.name} {target.inputs} {target.outputs}" for target in layout.targets)
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _sum_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync(path: Path) -> None:

@@ -1,0 +1,108 @@
+"""Priors of several families, a few thousand random parameters each, with the tokenizer of bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import transformers
+
+from liveoak.adapters import Bank, Slot
+from liveoak.engine import Engine
+from liveoak.priors import ChatTokenizer, Prior
+from liveoak.priors.scratch import byte_tokenizer
+
+VOCABULARY = 264
+"""A few rows more than the tokenizer has, as real models do."""
+WINDOW = 9
+"""Of the families whose attention slides."""
+
+_SHAPE: dict[str, Any] = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 512,
+    "initializer_range": 0.15,
+    "bos_token_id": 256,
+    "eos_token_id": 258,
+    "pad_token_id": 256,
+    "tie_word_embeddings": False,
+}
+_MIXED = {"num_hidden_layers": 4, "layer_types": ["sliding_attention", "full_attention"] * 2, "sliding_window": WINDOW}
+_OWN: dict[str, tuple[str, dict[str, Any]]] = {
+    "llama": ("Llama", {}),
+    "llama-tied": ("Llama", {"tie_word_embeddings": True, "num_key_value_heads": 4}),
+    "mistral": ("Mistral", {"sliding_window": WINDOW, "num_key_value_heads": 1}),
+    "qwen2": ("Qwen2", {"tie_word_embeddings": True}),
+    "qwen3": ("Qwen3", {"head_dim": 16}),
+    "gemma2": (
+        "Gemma2",
+        {
+            **_MIXED,
+            "head_dim": 12,
+            "query_pre_attn_scalar": 20,
+            "attn_logit_softcapping": 2.0,
+            "final_logit_softcapping": 3.0,
+        },
+    ),
+    "gemma3": ("Gemma3", {**_MIXED, "head_dim": 12, "query_pre_attn_scalar": 20, "tie_word_embeddings": True}),
+    "granite": ("Granite", {"logits_scaling": 3.0, "residual_multiplier": 0.7, "attention_multiplier": 0.2}),
+    "cohere2": ("Cohere2", {**_MIXED, "logit_scale": 0.25, "tie_word_embeddings": True}),
+}
+FAMILIES = tuple(_OWN)
+TOKENIZER = ChatTokenizer(byte_tokenizer())
+
+
+def tiny_model(family: str, *, dtype: torch.dtype = torch.float32, attention: str = "eager") -> Any:
+    """A model of transformers' own; the same weights each time."""
+    name, own = _OWN[family]
+    configs: Any = transformers
+    stem = f"{name}Text" if name == "Gemma3" else name
+    config = getattr(configs, f"{stem}Config")(**{**_SHAPE, **own}, attn_implementation=attention)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        model = getattr(configs, f"{name}ForCausalLM")(config)
+        for parameter in model.parameters():
+            if parameter.dim() == 1:  # norms and biases begin at ones and zeros, which would hide a mistake
+                parameter.data.add_(torch.randn(parameter.shape) * 0.1)
+    return model.to(dtype).eval().requires_grad_(False)
+
+
+def tiny_prior(family: str, *, dtype: torch.dtype = torch.float32) -> Prior:
+    model = tiny_model(family, dtype=dtype)
+    return Prior(name=f"tiny-{family}", model=model, tokenizer=TOKENIZER, fingerprint=family, context_length=512)
+
+
+def tiny_engine(family: str = "llama", *, dtype: torch.dtype = torch.float32) -> Engine:
+    return Engine(tiny_prior(family, dtype=dtype))
+
+
+def stirred(bank: Bank, *, rank: int = 4, seed: int = 1, alpha: float | None = None, size: float = 0.1) -> Slot:
+    """A slot that has learned something: its weights are random."""
+    slot = bank.new_slot(rank=rank, alpha=alpha, seed=seed)
+    generator = torch.Generator().manual_seed(1000 + seed)
+    slot.master.copy_(torch.randn(slot.master.shape, generator=generator) * size)
+    slot.publish()
+    return slot
+
+
+def merged(model: Any, slot: Slot | None) -> Any:
+    """The model with the slot's change added into its own weights: what the slot must amount to."""
+    if slot is not None:
+        for name, (a, b) in slot.named_master().items():
+            model.get_submodule(name).weight.data.add_((slot.scale * b.double() @ a.double()).to(model.dtype))
+    return model
+
+
+def some_ids(length: int, seed: int = 0) -> tuple[int, ...]:
+    generator = torch.Generator().manual_seed(seed)
+    return tuple(torch.randint(0, 256, (length,), generator=generator).tolist())
+
+
+def own_logits(model: Any, ids: tuple[int, ...]) -> torch.Tensor:
+    """Logits (T, V) by transformers' own forward pass."""
+    with torch.inference_mode():
+        return model(input_ids=torch.tensor([ids])).logits[0].float()
