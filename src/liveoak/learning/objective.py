@@ -8,6 +8,7 @@ another, and so that a step cut into slices gives the gradient of the whole.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from liveoak.errors import LearningError
 
 ANCHOR = "anchor"
 """The signal that holds the agent to the prior; its teacher is the prior itself."""
+_NEVER = -1e4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +43,14 @@ def normalisers(examples: Sequence[Example]) -> dict[str, float]:
     """Sum of credit by signal over one step.
 
     Raises:
-        LearningError: nothing has credit, so that the step would change nothing.
+        LearningError: nothing has credit, so that the step would change nothing, or credit is not a number.
     """
     sums: dict[str, float] = {}
     for example in examples:
         sums[example.signal] = sums.get(example.signal, 0.0) + sum(abs(c) for c in example.credit)
+    for signal, value in sums.items():
+        if not math.isfinite(value):
+            raise LearningError(f"the credit of signal {signal!r} sums to {value!r}; expected a finite number")
     if not any(total > 0 for signal, total in sums.items() if signal != ANCHOR):
         raise LearningError("no token has credit: the step would change nothing")
     return {signal: total for signal, total in sums.items() if total > 0}
@@ -76,5 +81,6 @@ def _token_losses(example: Example, logits: Tensor) -> Tensor:
     if example.teacher is None:
         targets = torch.tensor(example.targets, dtype=torch.long, device=logits.device)
         return F.cross_entropy(logits, targets, reduction="none")
-    teacher = example.teacher.float()
+    # Minus infinity, a token that the teacher rules out, would become 0 * inf.
+    teacher = example.teacher.float().clamp_min(_NEVER)
     return (teacher.exp() * (teacher - logits.log_softmax(-1))).sum(-1)

@@ -91,17 +91,20 @@ class Update:
 
 
 def slices(examples: Sequence[Example], size: int = SLICE) -> list[list[Example]]:
-    """The examples in order, cut so that each part has about `size` tokens of its own, and at least one example."""
-    parts: list[list[Example]] = [[]]
-    filled = 0
+    """The examples in order, cut so that each part runs at most `size` tokens, or holds one example."""
+    parts: list[list[Example]] = []
+    common = total_length = 0
     for example in examples:
-        own = len(example.ids) - (common_length(parts[-1][0].ids, example.ids) if parts[-1] else 0)
-        if parts[-1] and filled + own > size:
-            parts.append([])
-            filled = 0
-            own = len(example.ids)
-        parts[-1].append(example)
-        filled += own
+        if parts:
+            shared = min(common, common_length(parts[-1][0].ids, example.ids), example.wanted[0])
+            joined = total_length + len(example.ids)
+            run = joined - len(parts[-1]) * shared if shared >= SHARED else joined
+            if run <= size:
+                parts[-1].append(example)
+                common, total_length = shared, joined
+                continue
+        parts.append([example])
+        common, total_length = example.wanted[0], len(example.ids)
     return parts
 
 

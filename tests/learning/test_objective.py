@@ -1,0 +1,180 @@
+"""One objective: each term by hand, the imitation theorem, and normalisers that keep signals apart."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from liveoak.errors import LearningError
+from liveoak.learning.objective import ANCHOR, Example, losses, normalisers, total
+
+
+def example(signal: str, targets: tuple[int, ...], credit: tuple[float, ...] | None = None) -> Example:
+    places = tuple(range(len(targets)))
+    return Example(
+        signal=signal, ids=(0,) * len(targets), wanted=places, credit=credit or (1.0,) * len(targets), targets=targets
+    )
+
+
+def toward(signal: str, teacher: list[list[float]], credit: tuple[float, ...]) -> Example:
+    rows = torch.tensor(teacher).log()
+    places = tuple(range(len(teacher)))
+    return Example(signal=signal, ids=(0,) * len(teacher), wanted=places, credit=credit, teacher=rows)
+
+
+def objective(examples: list[Example], logits: Tensor, **alphas: float) -> Tensor:
+    return total(losses(examples, logits), normalisers(examples), alphas)
+
+
+# Probabilities (1/2, 1/4, 1/4) and (1/8, 1/8, 3/4), up to a constant that softmax drops.
+LOGITS = torch.tensor([[1.0, 0.5, 0.5], [0.25, 0.25, 1.5]]).log() + 7.0
+
+
+def test_imitation_is_the_mean_surprise_of_its_targets():
+    found = objective([example("imitation", (0, 2))], LOGITS)
+    assert found.item() == pytest.approx((math.log(2) + math.log(4 / 3)) / 2)
+
+
+def test_credit_weighs_and_normalises():
+    found = objective([example("imitation", (0, 2), (3.0, 1.0))], LOGITS)
+    assert found.item() == pytest.approx((3 * math.log(2) + math.log(4 / 3)) / 4)
+
+
+def test_negative_credit_pushes_away_and_counts_by_its_size():
+    found = objective([example("reward", (0, 2), (1.0, -1.0))], LOGITS)
+    assert found.item() == pytest.approx((math.log(2) - math.log(4 / 3)) / 2)
+
+
+def test_distillation_is_the_divergence_from_the_teacher():
+    # KL((1/2, 1/2, 0) || (1/2, 1/4, 1/4)) = 1/2 log 1 + 1/2 log 2; a teacher may rule tokens out.
+    found = objective([toward("distillation", [[0.5, 0.5, 0.0]], (1.0,))], LOGITS[:1])
+    assert found.item() == pytest.approx(math.log(2) / 2)
+
+
+def test_a_teacher_that_agrees_costs_nothing_and_pulls_nowhere():
+    logits = LOGITS.clone().requires_grad_()
+    agreed = Example(
+        signal="distillation", ids=(0, 0), wanted=(0, 1), credit=(1.0, 1.0), teacher=LOGITS.log_softmax(-1)
+    )
+    found = objective([agreed], logits)
+    found.backward()
+    assert found.item() == pytest.approx(0, abs=1e-6)
+    assert logits.grad is not None
+    assert logits.grad.abs().max().item() < 1e-6
+
+
+def test_a_teacher_in_half_precision_serves():
+    teacher = LOGITS.log_softmax(-1).half()
+    anchor = Example(signal=ANCHOR, ids=(0, 0), wanted=(0, 1), credit=(1.0, 1.0), teacher=teacher)
+    sums = losses([anchor], LOGITS)
+    assert sums[ANCHOR].item() == pytest.approx(0, abs=2e-3)
+
+
+def test_signals_have_weights_and_normalisers_of_their_own():
+    examples = [example("imitation", (0,)), example("transition", (2,)), toward(ANCHOR, [[0.5, 0.25, 0.25]], (1.0,))]
+    logits = torch.cat([LOGITS[:1], LOGITS[1:], LOGITS[1:]])
+    kl = 0.5 * math.log(4) + 0.25 * math.log(2) + 0.25 * math.log(1 / 3)
+    found = objective(examples, logits, transition=0.5, anchor=2.0)
+    assert found.item() == pytest.approx(math.log(2) + 0.5 * math.log(4 / 3) + 2 * kl)
+
+
+def test_a_thousand_tokens_of_one_signal_leave_the_gradient_of_ten_of_another():
+    generator = torch.Generator().manual_seed(0)
+    ten = torch.randn(10, 5, generator=generator)
+    thousand = torch.randn(1000, 5, generator=generator)
+
+    def gradient(many: int) -> Tensor:
+        leaf = ten.clone().requires_grad_()
+        examples = [example("reward", (1,) * 10), *([example("transition", (2,) * many)] if many else [])]
+        objective(examples, torch.cat([leaf, thousand[:many]])).backward()
+        assert leaf.grad is not None
+        return leaf.grad
+
+    assert torch.equal(gradient(0), gradient(1000))
+    assert gradient(1000).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("vocabulary", [2, 3, 7])
+def test_imitation_is_the_policy_gradient_of_one_token_episodes(vocabulary: int):
+    """For an action a ~ p with reward 1[a = y] / p(y), the expected policy gradient is that of cross-entropy.
+
+    Exactly, by summing over all actions: E[r * d log p(a)] = p(y) * 1/p(y) * d log p(y).
+    """
+    generator = torch.Generator().manual_seed(vocabulary)
+    for y in range(vocabulary):
+        logits = torch.randn(vocabulary, generator=generator, dtype=torch.float64).requires_grad_()
+        p = logits.detach().softmax(-1)
+        reward = torch.zeros(vocabulary, dtype=torch.float64)
+        reward[y] = 1 / p[y]
+        # The score-function estimator of the loss, averaged over its own actions: sampling is not differentiated.
+        expected = -(p * reward * logits.log_softmax(-1)).sum()
+        (policy,) = torch.autograd.grad(expected, logits)
+        (imitated,) = torch.autograd.grad(objective([example("imitation", (y,))], logits.unsqueeze(0)), logits)
+        assert torch.allclose(policy, imitated, rtol=1e-12, atol=1e-14)
+        assert torch.allclose(imitated, p - torch.nn.functional.one_hot(torch.tensor(y), vocabulary), atol=1e-12)
+
+
+def test_the_reward_form_of_imitation_is_the_same_objective():
+    """The same through the reward term: credit p(a) r(a) on every action of a one-token episode."""
+    logits = LOGITS[1:].double().requires_grad_()
+    p = logits.detach().softmax(-1)[0]
+    y = 0
+    actions = [
+        Example(signal="reward", ids=(0,), wanted=(0,), credit=(float(p[a] * (a == y) / p[y]),), targets=(a,))
+        for a in range(3)
+    ]
+    sums = losses(actions, logits.expand(3, 3))
+    (by_reward,) = torch.autograd.grad(total(sums, normalisers(actions), {}), logits)
+    (imitated,) = torch.autograd.grad(objective([example("imitation", (y,))], logits), logits)
+    assert torch.allclose(by_reward, imitated)
+
+
+def test_a_step_without_credit_is_refused():
+    for nothing in (
+        [],
+        [example("imitation", (0, 1), (0.0, 0.0))],
+        [toward(ANCHOR, [[0.5, 0.25, 0.25]], (1.0,))],
+    ):
+        with pytest.raises(LearningError, match="no token has credit"):
+            normalisers(nothing)
+
+
+def test_a_signal_without_credit_is_left_out_and_divides_by_nothing():
+    examples = [example("imitation", (0,)), example("transition", (2,), (0.0,))]
+    assert normalisers(examples) == {"imitation": 1.0}
+    assert objective(examples, LOGITS).item() == pytest.approx(math.log(2))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["imitation", "transition", "reward"]),
+            st.lists(st.tuples(st.integers(0, 3), st.floats(0.1, 2)), min_size=1, max_size=4),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    st.integers(1, 5),
+)
+def test_pieces_add_up_to_the_whole(drafts: list[tuple[str, list[tuple[int, float]]]], cut: int):
+    examples = [
+        example(signal, tuple(target for target, _ in tokens), tuple(weight for _, weight in tokens))
+        for signal, tokens in drafts
+    ]
+    rows = sum(len(one.wanted) for one in examples)
+    logits = torch.randn(rows, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    counts = normalisers(examples)
+    whole = total(losses(examples, logits), counts, {"reward": 0.3})
+    parts = 0.0
+    start = 0
+    for first in range(0, len(examples), cut):
+        piece = examples[first : first + cut]
+        size = sum(len(one.wanted) for one in piece)
+        parts += float(total(losses(piece, logits[start : start + size]), counts, {"reward": 0.3}))
+        start += size
+    assert parts == pytest.approx(float(whole))
