@@ -12,17 +12,25 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from liveoak.adapters.bank import Bank
 from liveoak.adapters.slots import Slot
 from liveoak.errors import Conflict, StorageError, UserError
 
 _PREFIX = "base_model.model."
+_PLAIN = frozenset(
+    "task_type peft_type auto_mapping peft_version base_model_name_or_path revision inference_mode r target_modules "
+    "exclude_modules lora_alpha lora_dropout use_rslora layers_to_transform layers_pattern megatron_core "
+    "qalora_group_size runtime_config eva_config init_lora_weights bias".split()
+)
+"""Settings that a plain LoRA may have, whatever their value. PEFT grows new kinds: what is not named here must be off."""
+_STARTS = (True, False, None, "gaussian", "eva", "orthogonal")
+"""Initialisations that leave the base weights as they are; after any other the adapter fits no plain prior."""
 
 
 def export_peft(slot: Slot, folder: Path, *, prior: str) -> None:
     """Write the slot's weights (not its optimizer state) for PEFT; `prior` is noted as the base model."""
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {}
     for name, (a, b) in slot.named_master().items():
         tensors[f"{_PREFIX}{name}.lora_A.weight"] = a.detach().cpu().contiguous().clone()
@@ -40,6 +48,7 @@ def export_peft(slot: Slot, folder: Path, *, prior: str) -> None:
         "target_modules": sorted({name.rpartition(".")[2] for name in slot.named_master()}),
     }
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
         (folder / "adapter_config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     except (OSError, SafetensorError) as error:
@@ -56,17 +65,28 @@ def import_peft(bank: Bank, folder: Path) -> Slot:
     """
     try:
         config: dict[str, Any] = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        _refuse_other_kinds(config)
+        rank, alpha = int(config["r"]), float(config["lora_alpha"])
         tensors = load_file(folder / "adapter_model.safetensors")
-    except (OSError, ValueError, SafetensorError) as error:
-        raise StorageError(f"PEFT adapter in {str(folder)!r} cannot be read: {error}") from None
-    _refuse_other_kinds(config)
-    rank = int(config["r"])
-    alpha = float(config["lora_alpha"])
+        if rank < 1 or not tensors:
+            raise ValueError(f"rank {rank!r} with {len(tensors)} tensors changes nothing")
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, SafetensorError) as error:
+        raise StorageError(
+            f"PEFT adapter in {str(folder)!r} cannot be read: {type(error).__name__}: {error}; expected "
+            "adapter_config.json and adapter_model.safetensors, as PEFT writes them"
+        ) from None
     if config.get("use_rslora"):
         alpha *= rank**0.5
     slot = bank.new_slot(rank=rank, alpha=alpha)
     slot.master.zero_()
+    _fill(slot, tensors, folder)
+    slot.publish()
+    return slot
+
+
+def _fill(slot: Slot, tensors: dict[str, Tensor], folder: Path) -> None:
     pairs = slot.named_master()
+    halves: dict[str, int] = {}
     for key, tensor in tensors.items():
         name, _, which = key.removeprefix(_PREFIX).removesuffix(".weight").rpartition(".")
         if name not in pairs or which not in ("lora_A", "lora_B"):
@@ -74,16 +94,25 @@ def import_peft(bank: Bank, folder: Path) -> Slot:
         place = pairs[name][0 if which == "lora_A" else 1]
         if place.shape != tensor.shape:
             raise Conflict(f"PEFT adapter's {key!r} is {tuple(tensor.shape)}, expected {tuple(place.shape)}")
+        if not tensor.isfinite().all():
+            raise StorageError(f"PEFT adapter in {str(folder)!r} is damaged: {key!r} holds values that are no numbers")
         place.copy_(tensor)
-    slot.publish()
-    return slot
+        halves[name] = halves.get(name, 0) + 1
+    for name, count in halves.items():
+        if count != 2:
+            raise StorageError(f"PEFT adapter in {str(folder)!r} is not whole: {name!r} lacks its lora_A or lora_B")
 
 
 def _refuse_other_kinds(config: dict[str, Any]) -> None:
     if config.get("peft_type") != "LORA":
         raise UserError(f"peft_type {config.get('peft_type')!r}: only LORA adapters can be imported")
-    for key in ("use_dora", "rank_pattern", "alpha_pattern", "modules_to_save", "fan_in_fan_out"):
-        if config.get(key):
-            raise UserError(f"PEFT adapter with {key} = {config[key]!r}: only plain LoRA can be imported")
+    if config.get("init_lora_weights", True) not in _STARTS:
+        raise UserError(
+            f"PEFT adapter with init_lora_weights = {config['init_lora_weights']!r}, which changes the base model: "
+            "save it with PEFT's path_initial_model_for_weight_conversion, and import that"
+        )
     if config.get("bias", "none") != "none":
         raise UserError(f"PEFT adapter with bias = {config['bias']!r}: only adapters without biases can be imported")
+    for key, value in config.items():
+        if value and key not in _PLAIN:
+            raise UserError(f"PEFT adapter with {key} = {value!r}: only plain LoRA can be imported")
