@@ -84,6 +84,8 @@ def _sampling(body: ChatBody) -> Sampling:
         seed=body.seed,
         top_logprobs=body.top_logprobs or 0,
         schema=_schema(body),
+        # Who asks for figures, or for the same reply twice, must not get what an earlier request left in the cache.
+        exact=bool(body.logprobs) or body.seed is not None,
     )
 
 
