@@ -49,8 +49,8 @@ _OWN: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "gemma3": ("Gemma3", {**_MIXED, "head_dim": 12, "query_pre_attn_scalar": 20, "tie_word_embeddings": True}),
-    "granite": ("Granite", {"logits_scaling": 3.0, "residual_multiplier": 0.7, "attention_multiplier": 0.2}),
-    "cohere2": ("Cohere2", {**_MIXED, "logit_scale": 0.25, "tie_word_embeddings": True}),
+    "granite": ("Granite", {"logits_scaling": 0.4, "residual_multiplier": 0.7, "attention_multiplier": 0.2}),
+    "cohere2": ("Cohere2", {**_MIXED, "logit_scale": 1.75, "tie_word_embeddings": True}),
 }
 FAMILIES = tuple(_OWN)
 TOKENIZER = ChatTokenizer(byte_tokenizer())

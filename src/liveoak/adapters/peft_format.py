@@ -24,7 +24,7 @@ _PLAIN = frozenset(
     "exclude_modules lora_alpha lora_dropout use_rslora layers_to_transform layers_pattern megatron_core "
     "qalora_group_size runtime_config eva_config init_lora_weights bias".split()
 )
-"""Settings that a plain LoRA may have, whatever their value. PEFT grows new kinds: what is not named here must be off."""
+"""Settings that a plain LoRA may have, whatever their value. PEFT grows new kinds: any other setting must be off."""
 _STARTS = (True, False, None, "gaussian", "eva", "orthogonal")
 """Initialisations that leave the base weights as they are; after any other the adapter fits no plain prior."""
 

@@ -26,7 +26,8 @@ class Sequence:
     ids: tuple[int, ...]
     slot: Slot | None = None
     prefix: int | None = None
-    """Place in the batch of the sequence that this one continues; it must come earlier and have no prefix."""
+    """Place in the batch of the sequence that this one continues; it must come earlier, under the same slot, and have
+    no prefix itself."""
     wanted: tuple[int, ...] = ()
     """Positions in `ids` whose next-token logits are wanted, ascending."""
 
@@ -120,7 +121,11 @@ def _alike(short: Row, long: Row) -> bool:
 
 
 def rows_of(batch: Seq[Sequence]) -> tuple[list[Row], list[int]]:
-    """The rows of a batch without a cache, and the position of each packed token."""
+    """The rows of a batch without a cache, and the position of each packed token.
+
+    Raises:
+        ValueError: a sequence without tokens, or a prefix that cannot be continued.
+    """
     starts: list[int] = []
     total = 0
     for sequence in batch:
@@ -129,12 +134,17 @@ def rows_of(batch: Seq[Sequence]) -> tuple[list[Row], list[int]]:
     rows: list[Row] = []
     positions: list[int] = []
     for i, sequence in enumerate(batch):
+        if not sequence.ids:
+            raise ValueError(f"sequence {i} has no tokens: leave it out of the batch")
         own = torch.arange(starts[i], starts[i] + len(sequence.ids))
         first, keys = 0, own
         if sequence.prefix is not None:
-            head = batch[sequence.prefix]
-            if sequence.prefix >= i or head.prefix is not None:
-                raise ValueError(f"prefix {sequence.prefix!r} of sequence {i} must come earlier and have none itself")
+            head = batch[sequence.prefix] if 0 <= sequence.prefix < i else sequence
+            if head is sequence or head.prefix is not None or head.slot is not sequence.slot:
+                raise ValueError(
+                    f"prefix {sequence.prefix!r} of sequence {i} must come earlier, under the same slot, "
+                    "and have none itself"
+                )
             first = len(head.ids)
             keys = torch.cat([torch.arange(starts[sequence.prefix], starts[sequence.prefix] + first), own])
         rows.append(Row(queries=own, keys=keys, first=first))

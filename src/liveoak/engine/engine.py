@@ -38,6 +38,7 @@ class Engine:
         self.model.set_attn_implementation(NAME)
         config = self.model.config.get_text_config()
         self._softcap: float | None = getattr(config, "final_logit_softcapping", None)
+        self._scale = _logit_scale(config)
         self.device, self.dtype = self.bank.device, self.bank.dtype
         self.turns = Turns()
 
@@ -49,7 +50,7 @@ class Engine:
         return self._run(ids, positions, route, Pass(plan=plan_rows(rows, self.device)))
 
     def logits(self, batch: Seq[Sequence]) -> Tensor:
-        """Next-token logits (P, V), in float32, at the wanted positions of each sequence in order."""
+        """Next-token logits (P, V), in float32 or wider, at the wanted positions of each sequence in order."""
         hidden = self.hidden(batch)
         places: list[int] = []
         start = 0
@@ -59,8 +60,11 @@ class Engine:
         return self.head(hidden.index_select(0, torch.tensor(places, dtype=torch.long, device=self.device)))
 
     def head(self, hidden: Tensor) -> Tensor:
-        """Logits (P, V), in float32, of hidden states (P, width)."""
-        logits: Tensor = self._head(hidden).float()
+        """Logits (P, V), in float32 or wider, of hidden states (P, width)."""
+        logits: Tensor = self._head(hidden)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        if self._scale != 1:
+            logits = logits * self._scale
         if self._softcap is not None:
             logits = self._softcap * torch.tanh(logits / self._softcap)
         return logits
@@ -87,3 +91,8 @@ class Engine:
         """A turn without gradients."""
         with self.turns.turn(), torch.inference_mode():
             yield
+
+
+def _logit_scale(config: Any) -> float:
+    """What some families multiply their logits by (Cohere), or divide them by (Granite)."""
+    return float(getattr(config, "logit_scale", None) or 1) / float(getattr(config, "logits_scaling", None) or 1)
