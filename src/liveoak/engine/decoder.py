@@ -20,7 +20,7 @@ from liveoak.engine.grammar import Grammars, Matcher
 from liveoak.engine.pool import Pool, common_length
 from liveoak.engine.sampling import Drawn, check_sampling, draw, generator_for
 from liveoak.engine.streaming import TextStream
-from liveoak.errors import LiveoakError, UserError
+from liveoak.errors import UserError
 from liveoak.records import Finish, Sampling
 
 CACHE_TOKENS = 16_384
@@ -42,7 +42,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """A reply. `drawn` are its tokens, the one that ended it among them; `text` is without it."""
+    """A reply. `drawn` are its tokens, the one that ended it among them; `text` is what its listener was shown."""
 
     drawn: tuple[Drawn, ...]
     text: str
@@ -87,6 +87,8 @@ class _Live:
         self.drawn: list[Drawn] = []
         self.need = len(self.ids) + self.sampling.max_tokens
         self.now = 0
+        self.made_by = self.weights
+        """The weights that filled `places`."""
 
     @property
     def pending(self) -> int:
@@ -105,10 +107,12 @@ class Decoder:
         self.pool = Pool(capacity=cache_tokens, dtype=engine.dtype, device=engine.device)
         self._max_running = max_running
         self._waiting: deque[Ticket] = deque()
+        self._guard = threading.Lock()
+        """Of `_waiting`, which any thread may add to while a step looks through it."""
         self._live: list[_Live] = []
         tokenizer = engine.tokenizer
-        vocabulary = int(engine.model.get_output_embeddings().weight.shape[0])
-        self._grammars = Grammars(tokenizer.hf, vocabulary, tokenizer.stop_ids)
+        self._vocabulary = int(engine.model.get_output_embeddings().weight.shape[0])
+        self._grammars = Grammars(tokenizer.hf, self._vocabulary, tokenizer.stop_ids)
         self._route: tuple[tuple[int, ...], Route] | None = None
 
     @property
@@ -125,21 +129,31 @@ class Decoder:
         """Queue a request. It advances as somebody calls `step`.
 
         Raises:
-            UserError: an empty prompt, one too long for the cache, or sampling that means nothing.
+            UserError: an empty prompt, one too long for the cache, unknown tokens, or sampling that means nothing.
         """
         check_sampling(request.sampling)
         if not request.ids:
             raise UserError("the prompt has no tokens")
+        unknown = [id for id in (min(request.ids), max(request.ids)) if not 0 <= id < self._vocabulary]
+        if unknown:
+            raise UserError(f"the prompt holds token {unknown[0]!r}: expected 0 to {self._vocabulary - 1}")
         need = len(request.ids) + request.sampling.max_tokens
         if need > self.pool.capacity:
             raise UserError(f"prompt and reply need {need} tokens, the cache has room for {self.pool.capacity}")
         ticket = Ticket(request=request, listener=listener)
-        self._waiting.append(ticket)
+        with self._guard:
+            self._waiting.append(ticket)
         return ticket
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         """All the replies, run to their end; others' replies under way advance with them."""
-        tickets = [self.submit(request) for request in requests]
+        tickets: list[Ticket] = []
+        try:
+            tickets.extend(self.submit(request) for request in requests)
+        except UserError:
+            for ticket in tickets:
+                ticket.cancelled = True
+            raise
         while not all(ticket.done.is_set() for ticket in tickets):
             self.step()
         return [ticket.result() for ticket in tickets]
@@ -147,6 +161,7 @@ class Decoder:
     def step(self) -> bool:
         """One token for each reply under way. False when there was nothing to do."""
         with self.engine.inference():
+            self._drop_stale()
             self._drop_cancelled()
             self._admit()
             if not self._live:
@@ -164,10 +179,11 @@ class Decoder:
             need = len(ticket.request.ids) + ticket.request.sampling.max_tokens
             if reserved + need > self.pool.capacity:
                 return
-            self._waiting.popleft()
+            with self._guard:
+                self._waiting.popleft()
             try:
                 matcher = self._grammars.matcher(ticket.request.sampling)
-            except LiveoakError as error:
+            except Exception as error:  # the border: what one request asks for must not stop the others
                 ticket.error = error
                 ticket.done.set()
                 continue
@@ -199,7 +215,10 @@ class Decoder:
             return
         logits = self.engine.head(hidden[ends])
         for live, row in zip(finished_prompts, logits, strict=True):
-            self._sample(live, row)
+            try:
+                self._sample(live, row)
+            except Exception as error:  # the border: damaged weights or a listener of one asker stop no other
+                self._fail(live, error)
 
     def _will_be_shared(self, live: _Live, batch: list[_Live]) -> bool:
         """Wait one step if somebody in this batch is about to cache a long beginning of this prompt."""
@@ -272,23 +291,39 @@ class Decoder:
 
     def _finish(self, live: _Live, finish: Finish) -> None:
         self._live.remove(live)
-        self.pool.keep(live.weights, live.ids[: len(live.places)], live.places)
+        if live.places:
+            self.pool.keep(live.made_by, live.ids[: len(live.places)], live.places)
+        text = live.stream.shown if finish == "cancelled" else live.stream.text
         live.ticket.completion = Completion(
-            drawn=tuple(live.drawn), text=live.stream.text, finish=finish, stopped_by=live.stream.stopped_by
+            drawn=tuple(live.drawn), text=text, finish=finish, stopped_by=live.stream.stopped_by
         )
         live.ticket.done.set()
 
+    def _fail(self, live: _Live, error: Exception) -> None:
+        if live in self._live:
+            self._live.remove(live)
+            self.pool.release(live.places)
+        live.ticket.error = error
+        live.ticket.done.set()
+
+    def _drop_stale(self) -> None:
+        """A slot that was published anew in the middle of a reply has no use for what its old weights cached."""
+        for live in self._live:
+            if live.made_by != live.weights:
+                self.pool.release(live.places)
+                live.places, live.made_by = [], live.weights
+
     def _drop_cancelled(self) -> None:
-        for ticket in [ticket for ticket in self._waiting if ticket.cancelled]:
-            self._waiting.remove(ticket)
+        with self._guard:
+            dropped = [ticket for ticket in self._waiting if ticket.cancelled]
+            for ticket in dropped:
+                self._waiting.remove(ticket)
+        for ticket in dropped:
             ticket.completion = Completion(drawn=(), text="", finish="cancelled")
             ticket.done.set()
         for live in [live for live in self._live if live.ticket.cancelled]:
             self._finish(live, "cancelled")
 
     def _abandon(self, error: Exception) -> None:
-        for live in self._live:
-            self.pool.release(live.places)
-            live.ticket.error = error
-            live.ticket.done.set()
-        self._live.clear()
+        for live in list(self._live):
+            self._fail(live, error)

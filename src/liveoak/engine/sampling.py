@@ -62,11 +62,13 @@ def draw(raw: Tensor, allowed: Tensor, sampling: Sampling, generator: torch.Gene
 
 
 def _choose(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
-    if torch.isnan(logits).any():
-        raise LiveoakError("the model's output is not a number: its weights are damaged")
+    highest = logits.max()
+    if not torch.isfinite(highest):
+        raise LiveoakError(f"no token can be drawn, the highest logit is {float(highest)!r}: the weights are damaged")
     if sampling.temperature == 0:
         return int(logits.argmax())
-    probabilities = (logits / sampling.temperature).softmax(-1).cpu()
+    # The highest is moved to 0 first: however low the temperature, nothing overflows upwards.
+    probabilities = ((logits - highest) / sampling.temperature).softmax(-1).cpu()
     if sampling.top_p < 1:
         ranked, ids = probabilities.sort(descending=True)
         ranked[ranked.cumsum(0) - ranked >= sampling.top_p] = 0

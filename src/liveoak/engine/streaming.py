@@ -19,6 +19,11 @@ class TextStream:
         self.stopped_by: str | None = None
         """The stop string that was met; `text` ends before it."""
 
+    @property
+    def shown(self) -> str:
+        """What was given out so far."""
+        return self.text[: self._given]
+
     def push(self, token: int) -> str:
         """The text that is safe to show after this token."""
         self._ids.append(token)
