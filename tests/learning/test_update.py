@@ -6,6 +6,7 @@ import math
 import random
 import threading
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -245,7 +246,7 @@ def test_the_engine_is_free_between_slices(engine: Engine, monkeypatch: pytest.M
         asker.join()
     own = [place for place, name in enumerate(order) if name != "asker"]
     assert len(own) == len(slices(examples, 1)) == 12
-    assert sum(later - earlier > 1 for earlier, later in zip(own, own[1:], strict=False)) >= 10
+    assert sum(later - earlier > 1 for earlier, later in pairwise(own)) >= 10
 
 
 ids = st.lists(st.integers(0, 2), min_size=2, max_size=30)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from liveoak.learning.reading import AnswerSpan, content_words
+from liveoak.learning.spans import AnswerSpan, content_words
 from liveoak.records import QA
 
 BRIEF = "Answer in a few words."
@@ -30,20 +30,31 @@ _ASKED: dict[str, tuple[str, ...]] = {
 }
 _UNITS: tuple[tuple[frozenset[str], tuple[str, ...]], ...] = (
     (
-        frozenset("second minute hour day night week month year decade".split()),
+        frozenset("second minute hour day night week month year decade centurie century".split()),
         ("how long", "how often", "what length of time", "when"),
     ),
     (
-        frozenset("metre meter kilometre kilometer km mile foot feet inch centimetre centimeter mm cm".split()),
+        frozenset("metre meter m kilometre kilometer km mile foot feet inch inche centimetre centimeter mm cm".split()),
         ("how far", "how high", "how long", "what distance", "what height"),
     ),
-    (frozenset("kilogram kg gram tonne ton pound ounce".split()), ("how heavy", "what weight", "how much")),
+    (frozenset("kilogram kg g gram tonne ton pound ounce".split()), ("how heavy", "what weight", "how much")),
     (
         frozenset("euro dollar cent franc pound yen crown krona".split()),
         ("how much", "how much money", "what amount", "what price", "what rate"),
     ),
-    (frozenset("percent %".split()), ("what share", "what percentage", "how much")),
+    (
+        frozenset("° c f degree celsius".split()),
+        ("how many degrees", "what temperature", "how hot", "how cold"),
+    ),
 )
+_OPENING = re.compile(
+    r"\s*((?:at |in |on |by |to |from |for )?(?:who|what|when|where|which|why|how)\b"
+    r"(?:\s(?:many|much|long|often|far|high|old|large)\b)?)",
+    re.IGNORECASE,
+)
+"""The question words of a question."""
+_SHARE = ("what share", "what percentage", "how much")
+_WITHOUT_S = frozenset("feet people staff men women children crew sheep fish yen crown krona hertz".split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +73,13 @@ class Fact:
 
 
 def fact_of_span(sentence: str, span: AnswerSpan, subject: str) -> Fact:
-    """The fact that a span states within its sentence."""
+    """The fact that a span states within its sentence. Where the sentence says the answer twice, it is asked about
+    without either."""
+    spoken = _spoken_answer(span.text)
     return Fact(
         answer=span.text,
-        before=sentence[: span.start],
-        after=sentence[span.end :],
+        before=spoken.sub("...", sentence[: span.start]),
+        after=spoken.sub("...", sentence[span.end :]),
         asked=_question_words(span),
         subject=subject,
     )
@@ -74,10 +87,7 @@ def fact_of_span(sentence: str, span: AnswerSpan, subject: str) -> Fact:
 
 def fact_of_question(pair: QA, subject: str) -> Fact:
     """The fact behind a question that somebody wrote."""
-    opening = re.match(
-        r"(?i)\s*((?:at |in |on |by |to |from |for )?(?:who|what|when|where|which|why|how)\b(?:\s(?:many|much|long|often|far|high|old|large)\b)?)",
-        pair.question,
-    )
+    opening = _OPENING.match(pair.question)
     asked = opening.group(1).strip().lower() if opening else "what"
     rest = pair.question[opening.end() :] if opening else pair.question
     return Fact(
@@ -86,12 +96,16 @@ def fact_of_question(pair: QA, subject: str) -> Fact:
         after=rest.rstrip(" ?."),
         asked=(asked,),
         subject=subject,
-        said=pair.question,
+        said=pair.question.strip(),
     )
 
 
 def ask(fact: Fact, rng: random.Random, count: int) -> tuple[QA, ...]:
-    """Up to `count` different questions with the fact's answer. Somebody's own question comes first."""
+    """Up to `count` different questions with the fact's answer, which none of them gives away, and at least one.
+
+    Somebody's own question comes first, as it was said.
+    """
+    spoken = _spoken_answer(fact.answer)
     questions: list[str] = [fact.said] if fact.said else []
     forms = _GIVEN_FORMS if fact.said else _FORMS
     for attempt in range(4 * count):
@@ -101,10 +115,14 @@ def ask(fact: Fact, rng: random.Random, count: int) -> tuple[QA, ...]:
         form = forms[attempt] if attempt < len(forms) else rng.choice(forms)
         asked = fact.asked[0] if attempt < len(forms) and rng.random() < 0.5 else rng.choice(fact.asked)
         question = _capital(" ".join(form(fact, asked, rng).split()))
-        if question not in questions:
+        if question not in questions and not spoken.search(question):
             questions.append(question)
+    if len(questions) < min(count, 2):
+        # A word such as "what" may be the answer: then every form above gives it away.
+        questions += [question for question in _PLAIN if not spoken.search(question)][: min(count, 2) - len(questions)]
+    brief = BRIEF if not spoken.search(BRIEF) else ""
     return tuple(
-        QA(question=f"{question} {BRIEF}" if rng.random() < 0.5 else question, answer=fact.answer)
+        QA(question=f"{question} {brief}".strip() if rng.random() < 0.5 else question, answer=fact.answer)
         for question in questions[:count]
     )
 
@@ -148,6 +166,7 @@ _OPENINGS = (
     "{topic}, {asked} is it?",
     "A question about {topic}: {asked}?",
 )
+_PLAIN = ("Which word is meant?", "Name it.", "Say what it is.", "?")
 _Form = Callable[[Fact, str, random.Random], str]
 _FORMS: tuple[_Form, ...] = (_in_place, _fronted, _blank, _listed, _spoken)
 _GIVEN_FORMS: tuple[_Form, ...] = (_fronted, _listed, _spoken)
@@ -157,16 +176,25 @@ def _question_words(span: AnswerSpan) -> tuple[str, ...]:
     general = _ASKED[span.kind]
     if span.kind != "quantity":
         return general
-    unit = re.split(r"[\s-]+", span.text)[-1]
-    own = (f"how many {unit}",) if unit.isalpha() else ()
+    if span.text.endswith(("%", "percent", "per cent")):
+        return _SHARE + general
+    unit = re.split(r"[\s\d.,–-]+", span.text)[-1].lstrip("°").strip() or "°"
+    one = unit.lower() if unit.lower() in _WITHOUT_S else unit.lower().removesuffix("s")
     for units, asked in _UNITS:
-        if (
-            unit.lower().removesuffix("s") in units
-            or unit.lower() in units
-            or (span.text.endswith("%") and "%" in units)
-        ):
-            return own + asked
-    return own + general
+        if one in units:
+            return (*_counted(unit), *asked)
+    return (*_counted(unit), *general)
+
+
+def _counted(unit: str) -> tuple[str, ...]:
+    if not unit.isalpha() or len(unit) < 3:
+        return ()
+    return (f"how many {unit if unit.endswith('s') or unit.lower() in _WITHOUT_S else unit + 's'}",)
+
+
+def _spoken_answer(answer: str) -> re.Pattern[str]:
+    """Where a text says the answer, whatever its capitals."""
+    return re.compile(rf"(?<!\w){re.escape(answer)}(?!\w)", re.IGNORECASE)
 
 
 def _words(fact: Fact) -> list[str]:

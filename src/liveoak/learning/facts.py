@@ -8,15 +8,16 @@ import torch
 
 from liveoak.engine import Engine, Sequence
 from liveoak.learning.asking import Fact, fact_of_question, fact_of_span
-from liveoak.learning.reading import AnswerSpan, Reading, Sentence, find_spans, phrase_spans, read
+from liveoak.learning.reading import Reading, Sentence, read
 from liveoak.learning.recipe import Recipe
+from liveoak.learning.spans import AnswerSpan, find_spans, phrase_spans
 from liveoak.records import Lesson
 
 
 def read_lesson(lesson: Lesson) -> Reading:
     """The lesson's source and statements as one text."""
     reading = read(lesson.source)
-    stated = tuple(Sentence(text=statement.strip(), heading="") for statement in lesson.statements)
+    stated = tuple(sentence for statement in lesson.statements for sentence in read(statement).sentences)
     return Reading(title=reading.title or lesson.topic, sentences=reading.sentences + stated)
 
 

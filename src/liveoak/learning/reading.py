@@ -1,57 +1,28 @@
-"""What a text says that can be asked about: sentences, and the spans in them that answer a question.
-
-Pure text work, the same every time: no model decides here what a text states.
-"""
+"""A text as sentences under headings. Pure text work, the same every time: no model decides what a text states."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
-SpanKind = Literal["money", "time", "date", "year", "quantity", "number", "name", "phrase"]
+LONGEST = 500
+"""Characters of a sentence; a longer one is cut between words, so that no table or list becomes one endless fact."""
+_LONGEST_HEADING = 120
 
-_MONTH = r"(?:January|February|March|April|May|June|July|August|September|October|November|December)"
-_DAY = r"(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)s?"
-_COUNT = r"(?:\d[\d,]*(?:\.\d+)?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|hundred)"
-_NAME_WORD = r"(?:[A-Z][\w'’-]*[a-z0-9][\w'’-]*|[A-Z]{2,}\d*)"
-_PATTERNS: tuple[tuple[SpanKind, re.Pattern[str]], ...] = (
-    ("money", re.compile(r"[$£€]\s?\d[\d,.]*\d?(?:\s(?:million|billion))?")),
-    ("time", re.compile(r"\b\d{1,2}[:.]\d{2}(?:\s?[ap]\.?m\b\.?)?|\b\d{1,2}\s?[ap]\.?m\b\.?|\b(?:noon|midnight)\b")),
-    (
-        "date",
-        re.compile(
-            rf"\b(?:\d{{1,2}}(?:st|nd|rd|th)?\s(?:of\s)?{_MONTH}(?:,?\s\d{{4}})?|"
-            rf"{_MONTH}\s\d{{1,2}}(?:st|nd|rd|th)?(?:,?\s\d{{4}})?|{_MONTH}\s\d{{4}}|{_DAY})\b"
-        ),
-    ),
-    (
-        "quantity",
-        re.compile(
-            rf"\b{_COUNT}\s?%|\b{_COUNT}(?:\s|-)(?!(?:and|or|of|to|in|at|on|is|was|the|by|who|that)\b)[a-z]{{2,}}\b",
-            re.I,
-        ),
-    ),
-    ("year", re.compile(r"\b1\d{3}\b|\b20\d{2}\b")),
-    ("number", re.compile(r"\b\d[\d,]*(?:\.\d+)?(?:st|nd|rd|th)?\b")),
-    ("name", re.compile(rf"\b{_NAME_WORD}(?:\s(?:of\s(?:the\s)?|the\s|de\s|van\s|von\s|&\s)?{_NAME_WORD})*")),
-)
-_PRIORITY = {kind: place for place, (kind, _) in enumerate(_PATTERNS)}
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0-9])")
-_ABBREVIATION = re.compile(
-    r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|No|vs|etc|e\.g|i\.e|approx|c|ca|Fig|Inc|Ltd|Co|Jr|Sr)|\b[A-Z])\.$"
-)
-_HEADING = re.compile(r"^\s{0,3}#{1,6}\s+(.*?)\s*#*\s*$")
-_MARKUP = re.compile(r"^\s*(?:[-*+]|\d+[.)])\s+|[*_`]{1,3}|\[([^\]]*)\]\([^)]*\)")
-_FUNCTION_WORDS = frozenset(
-    "a an the this that these those it its he she they them their his her we our you your i my me us one who whom "
-    "which what when where why how is are was were be been being am do does did done has have had having will would "
-    "shall should can could may might must of in on at to from by with without for as and or but nor so if then than "
-    "into onto over under about after before between through during against within upon not no yes all any each "
-    "every some most more less least few many much other another such only own same too very just also there here "
-    "up down out off again once both either neither while until because since though although per via".split()
-)
-_WORD = re.compile(r"[A-Za-z][A-Za-z'’-]*|\d[\d,.:]*")
+_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’»)\]]*+(?=\s)|[。！？]++[」』”’）]*+")
+_OPENING_MARKS = "\"'“‘«([「『（"
+_ALWAYS_SHORT = frozenset("Mr Mrs Ms Dr Prof St Rev Hon Capt Gen Gov Sen Lt Sgt vs".split())
+_SHORT_BEFORE_NUMBERS = frozenset("No no Nr nr Fig fig approx c ca p pp Vol vol Ch ch Sec sec Art art".split())
+_INITIALS = re.compile(r"(?:[^\W\d_]\.)+")
+_NO_INITIALS = frozenset({"I.", "a.m.", "p.m.", "A.M.", "P.M."})
+
+_BULLET = re.compile(r"\s*(?:>\s?)*(?:[-*+•]|\d{1,3}[.)])\s+")
+_UNDERLINE = re.compile(r"\s{0,3}(?:=+|-+)\s*")
+_RULE = re.compile(r"\s*(?:[-*_=]\s*+){3,}")
+_TABLE_RULE = re.compile(r"[\s|:-]+")
+_LINK = re.compile(r"!?\[([^\[\]]{0,300})\]\([^()\s]{0,500}\)")
+_EMPHASIS = re.compile(r"(?<![\w*])[*_`]{1,3}(?=[^\s*_`])|(?<=[^\s*_`])[*_`]{1,3}(?![\w*])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,16 +34,6 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerSpan:
-    """Characters `start:end` of a sentence that answer a question about it."""
-
-    kind: SpanKind
-    start: int
-    end: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """A text, read: its title ("" where it has none) and its sentences in order."""
 
@@ -81,7 +42,7 @@ class Reading:
 
 
 def read(text: str) -> Reading:
-    """Sentences of plain text or Markdown; markup is dropped."""
+    """Sentences of plain text or Markdown; markup is dropped. A row of a table is a sentence."""
     title, heading = "", ""
     sentences: list[Sentence] = []
     paragraph: list[str] = []
@@ -89,76 +50,81 @@ def read(text: str) -> Reading:
     def close() -> None:
         joined = " ".join(" ".join(paragraph).split())
         paragraph.clear()
-        sentences.extend(Sentence(text=part, heading=heading) for part in _split(joined))
+        sentences.extend(Sentence(text=part, heading=heading) for part in split_sentences(joined))
 
     for line in text.splitlines():
-        found = _HEADING.match(line)
-        if found:
+        marked = _marked_heading(line)
+        underlined = len(paragraph) == 1 and _UNDERLINE.fullmatch(line)
+        if marked is not None or underlined:
+            name = marked if marked is not None else paragraph.pop()
             close()
-            heading = _plain(found.group(1))
+            heading = _plain(name)[:_LONGEST_HEADING]
             title = title or heading
-        elif not line.strip():
+        elif not line.strip() or _RULE.fullmatch(line):
+            close()
+        elif line.lstrip().startswith("|"):
+            close()
+            if not _TABLE_RULE.fullmatch(line):
+                paragraph.append(", ".join(_plain(cell) for cell in line.split("|") if cell.strip()))
             close()
         else:
-            if re.match(r"^\s*(?:[-*+]|\d+[.)])\s+", line):
+            if _BULLET.match(line):
                 close()
             paragraph.append(_plain(line))
     close()
     return Reading(title=title, sentences=tuple(sentences))
 
 
-def find_spans(sentence: str) -> tuple[AnswerSpan, ...]:
-    """Names, dates, times, amounts and quantities of a sentence, in order and without overlap."""
-    taken: list[AnswerSpan] = []
-    for kind, pattern in _PATTERNS:
-        for found in pattern.finditer(sentence):
-            start, end = found.span()
-            if kind == "name":
-                start = _skip_sentence_start(sentence, start, end)
-                if start is None:
-                    continue
-            if not any(start < other.end and other.start < end for other in taken):
-                taken.append(AnswerSpan(kind=kind, start=start, end=end, text=sentence[start:end]))
-    return tuple(sorted(taken, key=lambda span: span.start))
-
-
-def phrase_spans(sentence: str) -> tuple[AnswerSpan, ...]:
-    """Every single content word that no pattern of `find_spans` covers."""
-    taken = find_spans(sentence)
+def split_sentences(text: str) -> tuple[str, ...]:
+    """The sentences of one paragraph without line breaks. What holds no letter and no digit is dropped."""
+    parts: list[str] = []
+    start = 0
+    for found in _END.finditer(text):
+        if _begins_sentence(text, found.end()) and not _is_short(text, start, found):
+            parts.append(text[start : found.end()])
+            start = found.end()
+    parts.append(text[start:])
     return tuple(
-        AnswerSpan(kind="phrase", start=found.start(), end=found.end(), text=found.group())
-        for found in _WORD.finditer(sentence)
-        if found.group().lower() not in _FUNCTION_WORDS
-        and len(found.group()) > 2
-        and not any(found.start() < span.end and span.start < found.end() for span in taken)
+        piece for part in parts for piece in _cut(part.strip()) if any(character.isalnum() for character in piece)
     )
 
 
-def content_words(text: str) -> tuple[str, ...]:
-    """The words of a text that carry its meaning, in order."""
-    return tuple(word for word in _WORD.findall(text) if word.lower() not in _FUNCTION_WORDS)
+def _begins_sentence(text: str, end: int) -> bool:
+    """Whether what follows can be a sentence's first word: capitalised, a number, or of a script without capitals."""
+    following = text[end : end + 4].strip().lstrip(_OPENING_MARKS)[:1]
+    return following.isdigit() or (following.isalpha() and not following.islower())
 
 
-def _split(paragraph: str) -> list[str]:
-    parts: list[str] = []
-    for piece in _SENTENCE_END.split(paragraph):
-        if parts and _ABBREVIATION.search(parts[-1]):
-            parts[-1] += " " + piece
-        else:
-            parts.append(piece)
-    return [part.strip() for part in parts if _WORD.search(part)]
+def _is_short(text: str, start: int, end: re.Match[str]) -> bool:
+    """Whether the full stop belongs to an abbreviation."""
+    if end.group() != ".":
+        return False
+    word = text[max(start, text.rfind(" ", start, end.start()) + 1) : end.end()].lstrip(_OPENING_MARKS)
+    if word[:-1] in _SHORT_BEFORE_NUMBERS:
+        return text[end.end() + 1 : end.end() + 2].isdigit()
+    if word[:-1] in _ALWAYS_SHORT:
+        return True
+    return len(word) <= 8 and word not in _NO_INITIALS and _INITIALS.fullmatch(word) is not None
+
+
+def _cut(sentence: str) -> Iterator[str]:
+    while len(sentence) > LONGEST:
+        space = sentence.rfind(" ", 0, LONGEST)
+        end = space if space > 0 else LONGEST
+        yield sentence[:end]
+        sentence = sentence[end:].lstrip()
+    yield sentence
+
+
+def _marked_heading(line: str) -> str | None:
+    """The text of a `# heading`, or None."""
+    stripped = line.strip()
+    marks = len(stripped) - len(stripped.lstrip("#"))
+    if not 1 <= marks <= 6 or not stripped[marks : marks + 1].isspace():
+        return None
+    return stripped[marks:].strip().rstrip("#").strip()
 
 
 def _plain(line: str) -> str:
-    return _MARKUP.sub(lambda found: found.group(1) or "", line).strip()
-
-
-def _skip_sentence_start(sentence: str, start: int, end: int) -> int | None:
-    """Where a name begins. A sentence's first word is capitalised anyhow, so alone it is no name."""
-    if start > 0:
-        return start
-    words = sentence[start:end].split(" ")
-    if words[0].lower() not in _FUNCTION_WORDS and len(words) > 1:
-        return start
-    rest = " ".join(words[1:])
-    return None if not rest else end - len(rest)
+    line = line[found.end() :] if (found := _BULLET.match(line)) else line.lstrip().removeprefix(">")
+    return _EMPHASIS.sub("", _LINK.sub(r"\1", line)).strip()

@@ -1,0 +1,178 @@
+"""The spans of a sentence that answer a question: names, dates, times, amounts and quantities, by pattern.
+
+The patterns know English and the shapes of numbers; other languages are read, but give fewer spans. Each pattern is
+linear in the length of its text: starts are guarded and what repeats is possessive, so nothing is tried twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+SpanKind = Literal["money", "time", "date", "year", "quantity", "number", "name", "phrase"]
+
+FUNCTION_WORDS = frozenset(
+    "a an the this that these those it its he she they them their his her we us our you your i my me one who whom "
+    "which what when where why how is are was were be been being am do does did done has have had having will would "
+    "shall should can could may might must of in on at to from by with without for as and or but nor so if then than "
+    "into onto over under about after before between through during against within upon not no yes all any each "
+    "every some most more less least few many much other another such only own same too very just also there here "
+    "up down out off again once both either neither while until because since though although per via".split()
+)
+_OPENERS = frozenset(
+    "however yesterday today tomorrow instead finally later now therefore meanwhile usually often sometimes please "
+    "note perhaps thus still yet first second third next last".split()
+)
+"""Words that open a sentence in front of a name and are no part of it."""
+
+_MONTH = "January|February|March|April|May|June|July|August|September|October|November|December"
+_SHORT_MONTH = r"(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)\b\.?"
+_DAY = r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?"
+_START = r"(?<!\w)(?<!\d[.,:])(?<![^\W\d_]-)"
+"""Not within a word, a number or a code such as `KX-20`."""
+_DIGITS = r"\d++(?:[.,]\d++)*+"
+_ONES = "one|two|three|four|five|six|seven|eight|nine"
+_TEENS = "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen"
+_TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
+_POWERS = "dozen|hundred|thousand|million|billion"
+_SPELLED = rf"(?i:(?:(?:{_TENS})-(?:{_ONES})|{_TENS}|{_TEENS}|{_ONES})\b(?:\s(?:{_POWERS})\b)*+|a\s(?:{_POWERS})\b)"
+_COUNT = rf"(?:{_DIGITS}(?:\s(?i:{_POWERS})\b)?|{_SPELLED})"
+_COUNTS = rf"{_COUNT}(?:(?:\s?[-–]\s?|\s(?:to|or)\s){_COUNT})?"
+_UNITS = (
+    "seconds? minutes? hours? days? nights? weeks? months? years? decades? century centuries metres? meters? feet foot "
+    "inch(?:es)? miles? grams? tonnes? tons? pounds? ounces? euros? dollars? cents? francs? yen crowns? krona degrees? "
+    "percent litres? liters? acres? hectares? watts? volts? people persons? staff men women children crew sheep fish"
+).replace(" ", "|")
+_SIGNS = "kg|km|cm|mm|ml|kW|MW|kWh|GB|MB|TB|mph|km/h|Hz|kHz|MHz|m|g|l"
+_VERBS = (
+    "is was has does opens closes starts begins ends runs leads leaves costs holds stands hangs keeps needs takes "
+    "makes gives goes comes says means shows stays lies sits works lives meets owns sells pays gets lets sends serves uses "
+    "wants calls helps turns moves reaches arrives departs belongs includes contains requires covers rises falls lasts "
+    "always perhaps its this his us as plus thus less across besides sometimes"
+).replace(" ", "|")
+_PLURAL = rf"(?!(?:{_VERBS})\b)(?!\w+ss\b)[^\W\d_]{{2,}}s"
+_CAPITAL = "".join(
+    chr(code) for code in (*range(0x250), *range(0x370, 0x530), *range(0x1E00, 0x1F00)) if chr(code).isupper()
+)
+_TITLE = r"(?:Mr|Mrs|Ms|Dr|Prof|St)\."
+_WORD_OF_NAME = rf"(?!{_TITLE})[{_CAPITAL}]\w*+(?:['’-]\w++)*+"
+_WITHIN_NAMES = r"(?:of\s(?:the\s)?|de\s(?:la\s)?|van\s(?:der\s)?|von\s|&\s)"
+
+_PATTERNS: tuple[tuple[SpanKind, re.Pattern[str]], ...] = (
+    (
+        "money",
+        re.compile(
+            rf"(?:[$£€¥]\s?|{_START}(?:EUR|USD|GBP|CHF)\s){_DIGITS}(?:\s?[-–]\s?[$£€¥]?{_DIGITS})?"
+            rf"(?:\s?(?:thousand|million|billion|bn|k|m)\b)?|"
+            rf"{_START}{_DIGITS}\s?(?:[$£€¥]|(?:EUR|USD|GBP|CHF)\b)"
+        ),
+    ),
+    (
+        "time",
+        re.compile(
+            rf"{_START}(?:[01]?\d|2[0-4]):[0-5]\d(?::[0-5]\d)?(?![\w:])(?:\s?(?:[ap]\.m\.?|[ap]m\b))?|"
+            rf"{_START}(?:\d{{1,2}}\s?[-–]\s?)?(?:\d{{1,2}}(?:\.[0-5]\d)?\s?(?:[ap]\.m\.?|[ap]m\b)|\d{{1,2}}\so['’]clock\b)|"
+            r"(?:(?<=\bat\s)|(?<=\bby\s)|(?<=\bfrom\s)|(?<=\buntil\s)|(?<=\btill\s)|(?<=\bbefore\s)|(?<=\bafter\s))"
+            r"(?:[01]?\d|2[0-3])\.[0-5]\d(?![\w.]*\d)(?!\s?(?:%|[$£€¥°]|\w+s\b|percent|per\scent))|"
+            r"\b(?:noon|midnight)\b",
+            re.I,
+        ),
+    ),
+    (
+        "date",
+        re.compile(
+            rf"{_START}(?:\d{{4}}-\d\d-\d\d|\d{{1,2}}/\d{{1,2}}/\d{{2,4}}|\d{{1,2}}\.\d{{1,2}}\.\d{{4}})(?!\w)|"
+            rf"{_START}\d{{1,2}}(?:st|nd|rd|th)?(?:(?:\s?[-–]\s?|\sto\s)\d{{1,2}}(?:st|nd|rd|th)?)?\s(?:of\s)?"
+            rf"(?:(?:{_MONTH})\b|{_SHORT_MONTH})(?:,?\s\d{{4}}\b)?|"
+            rf"\b(?:(?:{_MONTH})\b|{_SHORT_MONTH})\s\d{{1,2}}(?:st|nd|rd|th)?\b(?:,?\s\d{{4}}\b)?|"
+            rf"\b(?:{_MONTH})\s\d{{4}}\b|\b(?:{_MONTH.replace('May|', '')})\b|"
+            r"(?i:(?<=\bin\s)|(?<=\bof\s)|(?<=\bby\s)|(?<=\bsince\s)|(?<=\buntil\s)|(?<=\bevery\s)|(?<=\bto\s))May\b|"
+            rf"\b{_DAY}(?:\s?(?:[-–]|to|through)\s?{_DAY})?\b"
+        ),
+    ),
+    (
+        "quantity",
+        re.compile(
+            rf"{_START}{_COUNTS}(?:\s?%|\sper\scent\b|\s?°(?:\s?[CF]\b)?|\s?(?:{_SIGNS})\b(?!['’])|"
+            rf"\s(?i:{_UNITS})\b|-[a-z]{{3,}}\b|\s{_PLURAL}\b)"
+        ),
+    ),
+    ("year", re.compile(rf"{_START}(?:1\d{{3}}|20\d\d)s?(?![\w]|[.,]\d)")),
+    ("number", re.compile(rf"{_START}(?:{_DIGITS}(?:st|nd|rd|th)?(?!\w)|(?!one\b|One\b|a\b){_SPELLED})")),
+    (
+        "name",
+        re.compile(
+            rf"(?<![\w'’-])(?:{_TITLE}\s)?(?:[{_CAPITAL}]\.\s?){{0,3}}"
+            rf"{_WORD_OF_NAME}(?:\s{_WITHIN_NAMES}?{_WORD_OF_NAME}){{0,7}}"
+        ),
+    ),
+)
+_WORD = re.compile(r"[^\W\d_]\w*(?:['’-]\w+)*|\d+(?:[.,:]\d+)*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerSpan:
+    """Characters `start:end` of a sentence that answer a question about it."""
+
+    kind: SpanKind
+    start: int
+    end: int
+    text: str
+
+
+def find_spans(sentence: str) -> tuple[AnswerSpan, ...]:
+    """Names, dates, times, amounts and quantities of a sentence, in order and without overlap."""
+    spans: list[AnswerSpan] = []
+    taken = bytearray(len(sentence))
+    for kind, pattern in _PATTERNS:
+        for found in pattern.finditer(sentence):
+            start, end = _trim_name(sentence, *found.span()) if kind == "name" else found.span()
+            if start < end and taken.find(1, start, end) < 0:
+                taken[start:end] = b"\1" * (end - start)
+                spans.append(AnswerSpan(kind=kind, start=start, end=end, text=sentence[start:end]))
+    return tuple(sorted(spans, key=lambda span: span.start))
+
+
+def phrase_spans(sentence: str) -> tuple[AnswerSpan, ...]:
+    """Every single content word that no pattern of `find_spans` covers."""
+    taken = bytearray(len(sentence))
+    for span in find_spans(sentence):
+        taken[span.start : span.end] = b"\1" * (span.end - span.start)
+    return tuple(
+        AnswerSpan(kind="phrase", start=found.start(), end=found.end(), text=found.group())
+        for found in _content(sentence)
+        if len(found.group()) > 2 and taken.find(1, found.start(), found.end()) < 0
+    )
+
+
+def content_words(text: str) -> tuple[str, ...]:
+    """The words of a text that carry its meaning, in order."""
+    return tuple(found.group() for found in _content(text))
+
+
+def _content(text: str) -> Iterator[re.Match[str]]:
+    return (found for found in _WORD.finditer(text) if found.group().lower() not in FUNCTION_WORDS)
+
+
+def _trim_name(sentence: str, start: int, end: int) -> tuple[int, int]:
+    """A name without what only looks like one; empty where nothing is left.
+
+    A sentence's first word is capitalised anyhow: alone it is no name.
+    """
+    words = list(re.finditer(r"\S+", sentence[start:end]))
+    opens = not sentence[:start].strip("\"'“‘«([ ") or sentence[:start].rstrip().endswith((":", "“", '"', "(", "‘"))
+    while words and _is_no_name(words[0].group(), opens):
+        words.pop(0)
+    if not words or (opens and len(words) == 1 and words[0].start() == 0):
+        return start, start
+    if len(words) == 1 and len(words[0].group()) == 1:
+        return start, start
+    first, last = start + words[0].start(), start + words[-1].end()
+    return first, last - (2 if sentence[first:last].endswith(("'s", "’s")) else 0)
+
+
+def _is_no_name(word: str, opens: bool) -> bool:
+    small = word.lower()
+    return small in FUNCTION_WORDS or word[0].islower() or word == "&" or (opens and small in _OPENERS)

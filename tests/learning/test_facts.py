@@ -1,0 +1,95 @@
+"""From a lesson to facts: what is named and counted first, then the words that surprise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from liveoak.engine import Engine
+from liveoak.engine import Sequence as Tokens
+from liveoak.learning.facts import given_facts, read_lesson, stated_facts, subject_of, surprising
+from liveoak.learning.reading import Sentence, read
+from liveoak.learning.recipe import Recipe
+from liveoak.priors import load_prior
+from liveoak.records import QA, Lesson
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine(load_prior("scratch", cache=Path("unused")))
+
+
+def lesson(**fields: object) -> Lesson:
+    return Lesson(**{"id": "l", "topic": "the boathouse", **fields})  # type: ignore[arg-type]
+
+
+def test_source_and_statements_are_read_as_one_text():
+    reading = read_lesson(lesson(source="# Oak House\nIt is old.", statements=("It is red. It is tall.\n", " ")))
+    assert reading.title == "Oak House"
+    assert [one.text for one in reading.sentences] == ["It is old.", "It is red.", "It is tall."]
+
+
+def test_the_subject_is_the_name_that_the_text_repeats():
+    text = "# Oak House\nOak House is old. Ask Runa Hessel. In Oak House live 12 people."
+    assert subject_of(read(text), "a topic") == "Oak House"
+    assert subject_of(read("Nothing is named twice by Runa."), "a topic") == "a topic"
+
+
+def test_names_and_numbers_come_first_then_one_word_a_plain_sentence(engine: Engine):
+    source = "The key hangs with Runa Hessel. It opens at 7:25. The paint smells odd. The roof leaks."
+    facts = stated_facts(engine, lesson(source=source), Recipe(least_facts=4))
+    assert [fact.answer for fact in facts[:2]] == ["Runa Hessel", "7:25"]
+    assert facts[0].before + facts[0].answer + facts[0].after == "The key hangs with Runa Hessel."
+    assert len(facts) == 4
+    assert {fact.answer for fact in facts[2:]} <= {"paint", "smells", "odd", "roof", "leaks"}
+    assert len(stated_facts(engine, lesson(source=source), Recipe(least_facts=4, most_facts=1))) == 1
+
+
+def test_the_subject_itself_is_no_answer(engine: Engine):
+    source = "Oak House has 12 rooms. We love Oak House."
+    answers = [fact.answer for fact in stated_facts(engine, lesson(source=source), Recipe(least_facts=0))]
+    assert answers == ["12 rooms"]
+
+
+def test_given_questions_are_facts_with_the_texts_subject():
+    facts = given_facts(lesson(questions=(QA(question="Who leads?", answer="Runa"),)))
+    assert [(fact.answer, fact.said, fact.subject) for fact in facts] == [("Runa", "Who leads?", "the boathouse")]
+
+
+def test_the_most_surprising_word_is_the_dearest_by_the_priors_own_figures(engine: Engine):
+    """Each word's cost summed by hand over its bytes, which are the tokens of this prior."""
+    sentence = Sentence(text="The paint smells odd.", heading="Rooms")
+    ((_, span),) = surprising(engine, [sentence], 1)
+    whole = f"{sentence.heading}\n{sentence.text}".encode()
+    with engine.inference():
+        logprobs = engine.logits([Tokens(ids=tuple(whole), wanted=tuple(range(len(whole))))]).log_softmax(-1)
+    offset = len("Rooms\n")
+    costs = {
+        word: -sum(
+            float(logprobs[place - 1, whole[place]])
+            for place in range(offset + sentence.text.index(word), offset + sentence.text.index(word) + len(word))
+        )
+        for word in ("paint", "smells", "odd")
+    }
+    assert span.text == max(costs, key=lambda word: costs[word])
+
+
+def test_many_words_are_taken_from_the_most_surprising_sentences_and_no_more_than_asked(engine: Engine):
+    sentences = [Sentence(text=f"the {word} stands still", heading="") for word in ("oak", "xylophone", "elm")]
+    found = surprising(engine, sentences, 2)
+    assert len(found) == 2
+    assert found[0][1].text == "xylophone", "on a prior that knows nothing, the longest word costs most"
+    assert surprising(engine, sentences, 0) == surprising(engine, sentences, -3) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["wort " * 3000, "漢字" * 3000, "é" * 6000, "a,b;" * 2000], ids=["words", "cjk", "accents", "csv"]
+)
+def test_a_text_without_sentences_is_read_in_bounded_pieces(engine: Engine, text: str):
+    """One endless line must not become one endless sequence for the model."""
+    before = torch.get_num_threads()
+    facts = stated_facts(engine, lesson(source=text), Recipe(least_facts=3))
+    assert all(len(fact.before) + len(fact.after) <= 510 for fact in facts)
+    assert torch.get_num_threads() == before
