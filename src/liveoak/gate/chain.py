@@ -1,4 +1,4 @@
-"""The chain of versions: which exist, which is served, how one becomes the next, and the way back."""
+"""The chain of versions with their weights: what is served, and how one version becomes the next."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from liveoak.adapters import Bank, Slot, digest, load_snapshot, save_snapshot
-from liveoak.errors import Conflict, NotFound, UserError
+from liveoak.errors import Conflict
 from liveoak.experience import Experience
+from liveoak.gate.lineage import Lineage
 from liveoak.records import Verdict, Version
 
 _LOADED = 16
@@ -19,51 +20,28 @@ _ID_LENGTH = 12
 
 
 class Chain:
-    """The versions of one agent over one prior.
-
-    Slow weights have one head, and each session that learned has one of its own, forked from what it was served.
-    """
+    """The versions of one agent over one prior: its lineage, and the slots that serve it."""
 
     def __init__(
         self, experience: Experience, bank: Bank, folder: Path, *, agent: str, prior: str, clock: Callable[[], float]
     ) -> None:
         self._experience, self._bank, self._folder = experience, bank, folder
         self._agent, self._prior, self._clock = agent, prior, clock
+        self._lineage = Lineage(experience, folder, agent=agent, clock=clock)
         self._loaded: OrderedDict[str, Slot] = OrderedDict()
         self._begin()
 
     def current(self, session: str | None = None) -> Version:
         """What a request without a pin is served by: the session's own version, else the agent's."""
-        own = self._experience.head(self._agent, session) if session is not None else None
-        head = own or self._experience.head(self._agent, None)
-        assert head is not None, "the first version is made when the chain is opened"
-        return self._experience.version(head)
+        return self._lineage.current(session)
 
     def get(self, id: str) -> Version:
-        """Any version that may be served.
-
-        Raises:
-            NotFound: no such version, or it was retired.
-        """
-        try:
-            version = self._experience.version(id)
-        except NotFound:
-            raise NotFound(f"version {id!r} is not known; `liveoak versions` lists those that are") from None
-        if version.agent != self._agent:
-            raise NotFound(f"version {id!r} belongs to agent {version.agent!r}, not to {self._agent!r}")
-        why = self._experience.retired(id)
-        if why is not None:
-            raise NotFound(f"version {id!r} was retired: {why}")
-        if version.verdict is not None and not version.verdict.kept:
-            raise NotFound(f"version {id!r} was refused by the gate and is not served")
-        return version
+        """Any version that may be served. Raises NotFound for one that is unknown, retired or refused."""
+        return self._lineage.get(id)
 
     def line(self, session: str | None = None) -> tuple[Version, ...]:
         """The versions that led to the current one, oldest first."""
-        line = [self.current(session)]
-        while line[-1].parent is not None:
-            line.append(self._experience.version(line[-1].parent))
-        return tuple(reversed(line))
+        return self._lineage.line(session)
 
     def slot(self, version: Version) -> Slot | None:
         """The weights of a version, for serving; None is the prior itself."""
@@ -105,53 +83,26 @@ class Chain:
         if not folder.exists():
             save_snapshot(slot, folder)
         self._experience.add_version(version)
-        self._move(session, version, f"lesson {lesson}")
+        self._lineage.move(session, version, f"lesson {lesson}")
         return version
 
     def rollback(self, to: str | None, session: str | None) -> Version:
         """Serve an earlier version again; None is the parent of what is served."""
-        now = self.current(session)
-        if to is None:
-            if now.parent is None:
-                raise UserError(f"version {now.id!r} is the first: there is nothing to roll back to")
-            to = now.parent
-        version = self.get(to)
-        self._move(session, version, f"rolled back from {now.id}")
-        return version
+        return self._lineage.rollback(to, session)
 
     def promote(self, id: str) -> Version:
         """Make a version, a session's for example, the agent's own."""
-        version = self.get(id)
-        self._move(None, version, "promoted")
-        return version
+        return self._lineage.promote(id)
 
     def forget(self, session: str) -> Version:
         """Serve a session by the agent's version again."""
-        self._experience.session(session)
-        self._experience.clear_head(self._agent, session, "forgotten")
-        return self.current(session)
+        return self._lineage.forget(session)
 
     def retire(self, ids: tuple[str, ...], why: str) -> None:
         """Never serve these again, and remove their weights. Heads on them fall back to the nearest ancestor left."""
-        for id in ids:
-            self._experience.retire_version(id, why)
-        sessions = [session.id for session in self._experience.sessions(agent=self._agent, limit=None)]
-        for session in (None, *sessions):
-            head = self._experience.head(self._agent, session)
-            if head in ids:
-                self._move(session, self._ancestor(head), why)
+        self._lineage.retire(ids, why)
         for id in ids:
             self._loaded.pop(id, None)
-            shutil.rmtree(self._folder / id, ignore_errors=True)
-
-    def _ancestor(self, id: str) -> Version:
-        version = self._experience.version(id)
-        while self._experience.retired(version.id) is not None and version.parent is not None:
-            version = self._experience.version(version.parent)
-        return version
-
-    def _move(self, session: str | None, version: Version, why: str) -> None:
-        self._experience.move_head(self._agent, session, version.id, why, self._clock())
 
     def _begin(self) -> None:
         """The first version is the prior itself."""
@@ -170,4 +121,4 @@ class Chain:
         id = hashlib.sha256(f"{self._agent}\n{self._prior}".encode()).hexdigest()[:_ID_LENGTH]
         first = Version(id=id, agent=self._agent, parent=None, session=None, created=self._clock(), prior=self._prior)
         self._experience.add_version(first)
-        self._move(None, first, "the prior itself")
+        self._lineage.move(None, first, "the prior itself")
