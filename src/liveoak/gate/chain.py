@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +12,11 @@ from pathlib import Path
 from liveoak.adapters import Bank, Slot, digest, load_snapshot, save_snapshot
 from liveoak.errors import Conflict
 from liveoak.experience import Experience
-from liveoak.gate.lineage import Lineage
+from liveoak.gate.lineage import ID_LENGTH, Lineage
 from liveoak.records import Verdict, Version
 
 _LOADED = 16
 """Versions whose weights stay in memory; the one used longest ago goes first."""
-_ID_LENGTH = 12
 
 
 class Chain:
@@ -29,7 +29,9 @@ class Chain:
         self._agent, self._prior, self._clock = agent, prior, clock
         self._lineage = Lineage(experience, folder, agent=agent, clock=clock)
         self._loaded: OrderedDict[str, Slot] = OrderedDict()
+        self._loading = threading.Lock()
         self._begin()
+        self._lineage.mend()
 
     def current(self, session: str | None = None) -> Version:
         """What a request without a pin is served by: the session's own version, else the agent's."""
@@ -47,12 +49,13 @@ class Chain:
         """The weights of a version, for serving; None is the prior itself."""
         if version.parent is None:
             return None
-        if version.id not in self._loaded:
-            self._loaded[version.id] = load_snapshot(self._bank, self._folder / version.id, optimizer=False)
-            while len(self._loaded) > _LOADED:
-                self._loaded.popitem(last=False)
-        self._loaded.move_to_end(version.id)
-        return self._loaded[version.id]
+        with self._loading:
+            if version.id not in self._loaded:
+                self._loaded[version.id] = load_snapshot(self._bank, self._folder / version.id, optimizer=False)
+                while len(self._loaded) > _LOADED:
+                    self._loaded.popitem(last=False)
+            self._loaded.move_to_end(version.id)
+            return self._loaded[version.id]
 
     def draft(self, version: Version, *, rank: int, seed: int) -> Slot:
         """A slot that goes on from a version, optimizer state and all."""
@@ -65,10 +68,12 @@ class Chain:
 
         Raises:
             StorageError: not enough room; what was served stays served.
+            Conflict: something else is served since the candidate was begun, after a rollback for example.
+            NotFound: the lesson was erased meanwhile.
         """
         lessons = (*parent.lessons, lesson)
         content = "\n".join((digest(slot), parent.id, self._prior, *lessons))
-        id = hashlib.sha256(content.encode()).hexdigest()[:_ID_LENGTH]
+        id = hashlib.sha256(content.encode()).hexdigest()[:ID_LENGTH]
         version = Version(
             id=id,
             agent=self._agent,
@@ -80,10 +85,17 @@ class Chain:
             verdict=verdict,
         )
         folder = self._folder / id
-        if not folder.exists():
-            save_snapshot(slot, folder)
-        self._experience.add_version(version)
-        self._lineage.move(session, version, f"lesson {lesson}")
+        with self._lineage.moving:
+            self._lineage.still(parent, session)
+            if not folder.exists():
+                save_snapshot(slot, folder)
+            try:
+                self._experience.add_version(version)
+            except BaseException:
+                # Weights that the record does not know must not lie about: their lesson may have been erased.
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            self._lineage.move(session, version, f"lesson {lesson}")
         return version
 
     def rollback(self, to: str | None, session: str | None) -> Version:
@@ -101,14 +113,17 @@ class Chain:
     def retire(self, ids: tuple[str, ...], why: str) -> None:
         """Never serve these again, and remove their weights. Heads on them fall back to the nearest ancestor left."""
         self._lineage.retire(ids, why)
-        for id in ids:
-            self._loaded.pop(id, None)
+        with self._loading:
+            for id in ids:
+                self._loaded.pop(id, None)
+
+    def retire_unproven(self, lesson: str) -> None:
+        """Retire what was made of a lesson whose proof was never recorded."""
+        self._lineage.retire_unproven(lesson)
 
     def _begin(self) -> None:
         """The first version is the prior itself."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        for left in self._folder.glob(".*.draft-*"):
-            shutil.rmtree(left, ignore_errors=True)
         head = self._experience.head(self._agent, None)
         if head is not None:
             found = self._experience.version(head).prior
@@ -118,7 +133,7 @@ class Chain:
                     f"{self._prior[:12]}); serve it with that prior, or take another home or agent name"
                 )
             return
-        id = hashlib.sha256(f"{self._agent}\n{self._prior}".encode()).hexdigest()[:_ID_LENGTH]
+        id = hashlib.sha256(f"{self._agent}\n{self._prior}".encode()).hexdigest()[:ID_LENGTH]
         first = Version(id=id, agent=self._agent, parent=None, session=None, created=self._clock(), prior=self._prior)
         self._experience.add_version(first)
         self._lineage.move(None, first, "the prior itself")

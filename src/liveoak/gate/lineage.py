@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from liveoak.errors import NotFound, UserError
+from liveoak.errors import Conflict, NotFound, UserError
 from liveoak.experience import Experience
 from liveoak.records import Version
+
+ID_LENGTH = 12
+_ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 
 
 class Lineage:
@@ -20,6 +25,8 @@ class Lineage:
     def __init__(self, experience: Experience, folder: Path, *, agent: str, clock: Callable[[], float]) -> None:
         self._experience, self._folder = experience, folder
         self._agent, self._clock = agent, clock
+        self.moving = threading.RLock()
+        """Held while what is served changes, so that a lesson that is kept and a rollback do not miss each other."""
 
     def current(self, session: str | None = None) -> Version:
         """What a request without a pin is served by: the session's own version, else the agent's.
@@ -61,38 +68,74 @@ class Lineage:
 
     def rollback(self, to: str | None, session: str | None) -> Version:
         """Serve an earlier version again; None is the parent of what is served."""
-        now = self.current(session)
-        if to is None:
-            if now.parent is None:
-                raise UserError(f"version {now.id!r} is the first: there is nothing to roll back to")
-            to = now.parent
-        version = self.get(to)
-        self.move(session, version, f"rolled back from {now.id}")
+        with self.moving:
+            now = self.current(session)
+            if to is None:
+                if now.parent is None:
+                    raise UserError(f"version {now.id!r} is the first: there is nothing to roll back to")
+                to = now.parent
+            version = self.get(to)
+            self.move(session, version, f"rolled back from {now.id}")
         return version
 
     def promote(self, id: str) -> Version:
         """Make a version, a session's for example, the agent's own."""
-        version = self.get(id)
-        self.move(None, version, "promoted")
+        with self.moving:
+            version = self.get(id)
+            self.move(None, version, "promoted")
         return version
 
     def forget(self, session: str) -> Version:
         """Serve a session by the agent's version again."""
         self._experience.session(session)
-        self._experience.clear_head(self._agent, session, "forgotten")
+        with self.moving:
+            self._experience.clear_head(self._agent, session, "forgotten", self._clock())
         return self.current(session)
 
+    def still(self, parent: Version, session: str | None) -> None:
+        """
+        Raises:
+            Conflict: a lesson begun on `parent` would not go on from it now, after a rollback for example.
+        """
+        own = self._experience.head(self._agent, session)
+        if own != parent.id and (own is not None or parent.session == session):
+            raise Conflict(
+                f"version {parent.id!r}, which the lesson was written on, is not what is served any more: it was "
+                "rolled back or replaced meanwhile; teach the lesson again"
+            )
+
     def retire(self, ids: tuple[str, ...], why: str) -> None:
-        """Never serve these again, and remove their weights. Heads on them fall back to the nearest ancestor left."""
-        for id in ids:
-            self._experience.retire_version(id, why)
-        sessions = [session.id for session in self._experience.sessions(agent=self._agent, limit=None)]
-        for session in (None, *sessions):
-            head = self._experience.head(self._agent, session)
-            if head in ids:
-                self.move(session, self._ancestor(head), why)
+        """Never serve these again, and remove their weights.
+
+        Heads on them fall back to the nearest ancestor left; a session that has none of its own left is served by
+        the agent's version again. May be called again after it was cut off.
+        """
+        with self.moving:
+            for id in ids:
+                self._experience.retire_version(id, why)
+            sessions = [session.id for session in self._experience.sessions(agent=self._agent, limit=None)]
+            for session in (None, *sessions):
+                head = self._experience.head(self._agent, session)
+                if head in ids:
+                    self._fall_back(session, head, why)
         for id in ids:
             shutil.rmtree(self._folder / id, ignore_errors=True)
+
+    def retire_unproven(self, lesson: str) -> None:
+        """Retire what was made of a lesson whose proof was never recorded: nobody was told of it."""
+        made = [version.id for version in self._experience.versions(self._agent) if lesson in version.lessons]
+        self.retire(tuple(made), "the process ended before its lesson was proved")
+
+    def mend(self) -> None:
+        """Finish what a process that was killed had begun: erasures, and weights that no record names."""
+        for erased in self._experience.erasures():
+            left = [id for id in erased.versions if self._belongs(id)]
+            if any(self._experience.retired(id) is None or (self._folder / id).exists() for id in left):
+                self.retire(tuple(left), "a record that it learned from was erased")
+        for folder in self._folder.glob("*"):
+            unnamed = _ID.fullmatch(folder.name) and self._recorded(folder.name) is None
+            if unnamed or ".draft-" in folder.name:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def move(self, session: str | None, version: Version, why: str) -> None:
         """Serve `version` from now on."""
@@ -103,3 +146,20 @@ class Lineage:
         while self._experience.retired(version.id) is not None and version.parent is not None:
             version = self._experience.version(version.parent)
         return version
+
+    def _fall_back(self, session: str | None, head: str, why: str) -> None:
+        ancestor = self._ancestor(head)
+        if session is not None and ancestor.session != session:
+            self._experience.clear_head(self._agent, session, why, self._clock())
+        else:
+            self.move(session, ancestor, why)
+
+    def _belongs(self, id: str) -> bool:
+        found = self._recorded(id)
+        return found is not None and found.agent == self._agent
+
+    def _recorded(self, id: str) -> Version | None:
+        try:
+            return self._experience.version(id)
+        except NotFound:
+            return None

@@ -48,9 +48,9 @@ _UNITS = (
 _SIGNS = "kg|km|cm|mm|ml|kW|MW|kWh|GB|MB|TB|mph|km/h|Hz|kHz|MHz|m|g|l"
 _VERBS = (
     "is was has does opens closes starts begins ends runs leads leaves costs holds stands hangs keeps needs takes "
-    "makes gives goes comes says means shows stays lies sits works lives meets owns sells pays gets lets sends serves uses "
-    "wants calls helps turns moves reaches arrives departs belongs includes contains requires covers rises falls lasts "
-    "always perhaps its this his us as plus thus less across besides sometimes"
+    "makes gives goes comes says means shows stays lies sits works lives meets owns sells pays gets lets sends serves "
+    "uses wants calls helps turns moves reaches arrives departs belongs includes contains requires covers rises falls "
+    "lasts always perhaps its this his us as plus thus less across besides sometimes"
 ).replace(" ", "|")
 _PLURAL = rf"(?!(?:{_VERBS})\b)(?!\w+ss\b)[^\W\d_]{{2,}}s"
 _CAPITAL = "".join(
