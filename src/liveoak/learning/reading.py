@@ -6,6 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from liveoak.learning.spans import content_words
+
+__all__ = ["LONGEST", "Reading", "Sentence", "content_words", "read", "split_sentences"]
+
 LONGEST = 500
 """Characters of a sentence; a longer one is cut between words, so that no table or list becomes one endless fact."""
 _LONGEST_HEADING = 120
