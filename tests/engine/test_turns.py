@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_two_threads_that_ask_again_and_again_alternate() -> None:
         thread.join()
     # Until one is through with its turns; the very first may come twice before the other has begun to wait.
     both = order[1:-2]
-    repeats = sum(x == y for x, y in zip(both, both[1:], strict=False))
+    repeats = sum(x == y for x, y in pairwise(both))
     assert order.count("a") == order.count("b") == 40
     assert repeats <= 2
 

@@ -11,7 +11,7 @@ import torch
 from llguidance import LLMatcher
 from torch import Tensor
 
-from liveoak.errors import UserError
+from liveoak.errors import LiveoakError, UserError
 from liveoak.records import Sampling
 
 
@@ -31,9 +31,11 @@ class Grammars:
         if sampling.schema is not None and sampling.pattern is not None:
             raise UserError("a reply can follow a schema or a pattern, not both")
         if sampling.schema is not None:
-            grammar: str = LLMatcher.grammar_from_json_schema(
-                json.dumps(sampling.schema), overrides={"whitespace_flexible": False}
-            )
+            try:
+                schema = json.dumps(sampling.schema)
+            except (TypeError, ValueError) as error:
+                raise UserError(f"the reply's schema is no JSON: {error}") from None
+            grammar: str = LLMatcher.grammar_from_json_schema(schema, overrides={"whitespace_flexible": False})
         elif sampling.pattern is not None:
             grammar = LLMatcher.grammar_from_regex(sampling.pattern)
         else:
@@ -57,14 +59,26 @@ class Matcher:
     def restrict(self, logits: Tensor) -> Tensor:
         """logits (V) with minus infinity at tokens that the grammar does not allow next."""
         bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
+        self._check()
         allowed = torch.from_numpy(np.unpackbits(bits, bitorder="little")[: self._vocabulary].astype(bool))
         mask = torch.zeros(logits.shape[0], dtype=torch.bool)
         mask[: allowed.shape[0]] = allowed
         return logits.masked_fill(~mask.to(logits.device), float("-inf"))
 
     def advance(self, token: int) -> None:
-        """The reply goes on with `token`."""
+        """The reply goes on with `token`.
+
+        Raises:
+            LiveoakError: the grammar does not allow it, or grew too large to be followed.
+        """
         self._matcher.consume_token(token)
+        self._check()
+
+    def _check(self) -> None:
+        # A matcher that failed says that it has stopped, as one that is through does.
+        if self._matcher.is_error():
+            problem = str(self._matcher.get_error()).splitlines()[0]
+            raise LiveoakError(f"the reply's grammar cannot be followed any further: {problem}")
 
     @property
     def finished(self) -> bool:
