@@ -14,7 +14,7 @@ from pathlib import Path
 
 from liveoak.config import Settings
 from liveoak.engine import Decoder, Engine
-from liveoak.errors import BadLesson, LiveoakError, Unavailable, UserError
+from liveoak.errors import BadLesson, Conflict, LiveoakError, Unavailable, UserError
 from liveoak.experience import Experience
 from liveoak.gate import Chain, Gate, judge
 from liveoak.learning.general import anchors, ground
@@ -22,6 +22,7 @@ from liveoak.learning.objective import Example
 from liveoak.learning.recipe import Recipe
 from liveoak.learning.study import Studied, Study
 from liveoak.records import QA, Lesson, Probe, Proof, Verdict, Version
+from liveoak.worlds import normalised
 
 _EARLIER = 20
 """Questions of earlier lessons that a candidate is asked, spread over the latest of them."""
@@ -71,7 +72,10 @@ class School:
         self.studying: str | None = None
         """The lesson under way."""
         self._closed = False
+        self._door = threading.Lock()
+        """Held while a lesson is queued or the school closes, so that none is queued that nobody will take."""
         for left in experience.lessons(status="waiting"):
+            chain.retire_unproven(left.lesson.id)
             experience.fail_lesson(left.lesson.id, "the process ended before the lesson was through; teach it again")
         self._thread = threading.Thread(target=self._work, name="liveoak-learn", daemon=True)
         self._thread.start()
@@ -82,21 +86,30 @@ class School:
         Raises:
             BadLesson: empty, or longer than allowed.
             UserError: the author may not teach the agent itself.
+            Conflict: the lesson was studied already, or what is served changed while it was.
             LearningError: the update diverged or changed nothing.
             StorageError: the new version could not be written.
         """
         if self._closed:
-            raise Unavailable("shutting down: no lesson is taken any more")
+            raise _shutting_down()
         self._check(lesson, session, author)
         self._experience.add_lesson(lesson, session=session, author=author, created=self._clock())
+        status = self._experience.lesson(lesson.id).status
+        if status != "waiting":
+            raise Conflict(f"lesson {lesson.id!r} was studied already, and {status}; teach it again under a new id")
         task = _Task(lesson=lesson, session=session, on_progress=on_progress or _ignore, result=Future())
-        self._tasks.put(task)
+        with self._door:
+            if not self._closed:
+                self._tasks.put(task)
+            else:
+                self._fail(task, _shutting_down())
         return task.result.result()
 
     def close(self) -> None:
         """Finish the lesson under way; those that wait are told."""
-        self._closed = True
-        self._tasks.put(None)
+        with self._door:
+            self._closed = True
+            self._tasks.put(None)
         self._thread.join()
 
     def _check(self, lesson: Lesson, session: str | None, author: str) -> None:
@@ -104,11 +117,21 @@ class School:
             raise UserError(
                 f"author {author!r} may not teach the agent itself, only sessions: add it to the setting 'teachers'"
             )
-        if not (lesson.source.strip() or lesson.statements or lesson.questions or lesson.demonstrations):
+        said = (lesson.source, *lesson.statements)
+        if not (any(part.strip() for part in said) or lesson.questions or lesson.demonstrations):
             raise BadLesson(
                 f"lesson {lesson.topic!r} is empty: expected a text, statements, questions or demonstrations"
             )
-        parts = [lesson.source, *lesson.statements]
+        for pair in lesson.questions:
+            if not pair.question.strip() or not normalised(pair.answer):
+                raise BadLesson(
+                    f"lesson {lesson.topic!r}: question {pair.question!r} with answer {pair.answer!r}: expected a "
+                    "question, and an answer with a word or number in it besides articles"
+                )
+        for shown in lesson.demonstrations:
+            if not shown.prompt.strip() or not shown.reply.strip():
+                raise BadLesson(f"lesson {lesson.topic!r}: demonstration {shown!r}: expected a prompt and a reply")
+        parts = list(said)
         parts += [text for pair in lesson.questions for text in (pair.question, pair.answer)]
         parts += [text for shown in lesson.demonstrations for text in (shown.prompt, shown.reply)]
         # A token is at least a byte, so that a hostile length is refused before it is tokenised.
@@ -137,7 +160,7 @@ class School:
         while not self._tasks.empty():
             task = self._tasks.get()
             if task is not None:
-                self._fail(task, Unavailable("shutting down before the lesson was studied; teach it again"))
+                self._fail(task, _shutting_down())
 
     def _fail(self, task: _Task, error: Exception) -> None:
         # Where the record itself is what failed, or the lesson was erased meanwhile, the caller hears the first error.
@@ -216,6 +239,10 @@ def _spread(lists: list[tuple[QA, ...]], count: int) -> list[QA]:
         taken.extend(one[depth] for one in lists if depth < len(one))
         depth += 1
     return taken[:count]
+
+
+def _shutting_down() -> Unavailable:
+    return Unavailable("shutting down: the lesson was not studied; teach it again")
 
 
 def _ignore(_: Progress) -> None:
