@@ -170,6 +170,8 @@ class School:
 
     def _teach(self, task: _Task) -> Proof:
         began = time.perf_counter()
+        if self._experience.lesson(task.lesson.id).status != "waiting":
+            raise Conflict(f"lesson {task.lesson.id!r} was given twice, and studied once")
         parent = self._chain.current(task.session)
         task.on_progress(Progress(stage="read", done=0, total=1))
         study = Study(self._engine, self._recipe, self._anchors)
