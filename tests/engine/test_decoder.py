@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -52,7 +53,7 @@ def script(engine: Engine, text: str, end: int = 258) -> int:
     """Make the model say `text`, whose bytes must differ, then `end`; returns the token that begins it."""
     said = [200, *text.encode(), end]
     assert len(set(said)) == len(said)
-    scripted = Scripted(engine, dict(zip(said, said[1:], strict=False)))
+    scripted = Scripted(engine, dict(pairwise(said)))
     engine.extend, engine.head = scripted.extend, scripted.head  # type: ignore[method-assign]
     return 200
 

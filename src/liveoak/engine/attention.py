@@ -96,10 +96,10 @@ def _explicit_is_faster(query: Tensor, scores: int) -> bool:
 
 
 def _explicit(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scaling: float, softcap: float | None) -> Tensor:
-    scores = (q @ k.transpose(2, 3)).float() * scaling
+    scores = (q @ k.transpose(2, 3)).to(torch.promote_types(q.dtype, torch.float32)) * scaling
     if softcap is not None:
         scores = softcap * torch.tanh(scores / softcap)
-    return (scores + mask.float()).softmax(-1).to(v.dtype) @ v
+    return (scores + mask.to(scores.dtype)).softmax(-1).to(v.dtype) @ v
 
 
 def _no_mask(*_: Any, **__: Any) -> None:

@@ -1,0 +1,179 @@
+"""Gradients of a slot against finite differences and against `peft`, and training against `peft` with torch's AdamW."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import peft
+import pytest
+import torch
+import torch.nn.functional as F
+from tiny_priors import some_ids, stirred, tiny_engine, tiny_model
+from torch import Tensor, nn
+
+from liveoak.adapters import Slot
+from liveoak.engine import Engine, Sequence
+from liveoak.learning.objective import Example
+from liveoak.learning.update import AdamSettings, Update
+
+LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+def loss_of(engine: Engine, parts: list[tuple[tuple[int, ...], Slot | None]]) -> Tensor:
+    """Mean next-token loss over all parts, packed."""
+    batch = [Sequence(ids=ids[:-1], slot=slot, wanted=tuple(range(len(ids) - 1))) for ids, slot in parts]
+    targets = torch.tensor([token for ids, _ in parts for token in ids[1:]])
+    with engine.turns.turn():
+        return F.cross_entropy(engine.logits(batch), targets)
+
+
+class ExactNorm(nn.Module):
+    """The same norm without transformers' detour by float32, which would drown small differences."""
+
+    def __init__(self, norm: Any) -> None:
+        super().__init__()
+        self.weight = norm.weight
+        self.epsilon: float = getattr(norm, "variance_epsilon", None) or norm.eps
+        self.offset = 1.0 if "Gemma" in type(norm).__name__ else 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.offset + self.weight) * x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.epsilon)
+
+
+def exact(model: Any) -> None:
+    for name, module in list(model.named_modules()):
+        if type(module).__name__.endswith("RMSNorm"):
+            parent, _, leaf = name.rpartition(".")
+            setattr(model.get_submodule(parent), leaf, ExactNorm(module))
+
+
+@pytest.mark.parametrize("family", ["llama", "mistral", "qwen3", "gemma2", "gemma3"])
+def test_gradients_equal_finite_differences(family: str) -> None:
+    engine = tiny_engine(family, dtype=torch.float64)
+    exact(engine.model)
+    slot, other = stirred(engine.bank, rank=2, seed=1), stirred(engine.bank, rank=3, seed=2)
+    head = some_ids(14, 1)
+
+    def loss() -> Tensor:
+        """Two sequences that share a beginning, one alone, and one of another slot, past the sliding window."""
+        batch = [
+            Sequence(ids=head, slot=slot, wanted=(3, 13)),
+            Sequence(ids=some_ids(5, 2), slot=slot, prefix=0, wanted=(0, 4)),
+            Sequence(ids=some_ids(9, 3), slot=slot, prefix=0, wanted=(8,)),
+            Sequence(ids=some_ids(20, 4), slot=other, wanted=(7,)),
+            Sequence(ids=some_ids(17, 5), slot=slot, wanted=(1, 16)),
+        ]
+        return F.cross_entropy(engine.logits(batch), torch.tensor(some_ids(8, 6)))
+
+    slot.train()
+    loss().backward()
+    assert slot.gradient is not None and slot.gradient.dtype == torch.float64
+    gradient = slot.gradient.clone()
+    generator = torch.Generator().manual_seed(0)
+    directions = [torch.randn(gradient.shape, generator=generator, dtype=torch.float64) for _ in range(3)]
+    for place in torch.randint(0, len(gradient), (12,), generator=generator).tolist():
+        directions.append(F.one_hot(torch.tensor(place), len(gradient)).double() * 30)
+    step = 1e-5
+    with torch.no_grad():
+        start = slot.weights.clone()
+        for direction in directions:
+            slot.weights.copy_(start + step * direction)
+            above = float(loss())
+            slot.weights.copy_(start - step * direction)
+            below = float(loss())
+            slot.weights.copy_(start)
+            assert (above - below) / (2 * step) == pytest.approx(float(gradient @ direction), rel=1e-4, abs=1e-7)
+
+
+def peft_twin(family: str, slot: Slot) -> Any:
+    """`peft`'s model with the slot's weights."""
+    config = peft.LoraConfig(
+        r=slot.rank, lora_alpha=int(slot.alpha), target_modules=LINEARS, task_type="CAUSAL_LM", lora_dropout=0.0
+    )
+    twin: Any = peft.get_peft_model(tiny_model(family), config)
+    for name, (a, b) in slot.named_master().items():
+        module = twin.base_model.model.get_submodule(name)
+        module.lora_A["default"].weight.data.copy_(a)
+        module.lora_B["default"].weight.data.copy_(b)
+    return twin.eval()
+
+
+def peft_loss(twin: Any, ids: tuple[int, ...]) -> Tensor:
+    logits: Tensor = twin(input_ids=torch.tensor([ids[:-1]])).logits[0]
+    return F.cross_entropy(logits, torch.tensor(ids[1:]))
+
+
+def flat(twin: Any, slot: Slot, *, gradient: bool) -> Tensor:
+    """The twin's weights or gradients in the slot's order."""
+    found: list[Tensor] = []
+    for name in slot.named_master():
+        module = twin.base_model.model.get_submodule(name)
+        for part in (module.lora_A["default"].weight, module.lora_B["default"].weight):
+            found.append((part.grad if gradient else part.detach()).flatten())
+    return torch.cat(found)
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2", "gemma2", "mistral"])
+def test_gradients_equal_those_of_peft(family: str) -> None:
+    engine = tiny_engine(family)
+    slot, other = stirred(engine.bank, rank=4, seed=1), stirred(engine.bank, rank=4, seed=2)
+    twin = peft_twin(family, slot)
+    texts = [some_ids(length, length) for length in (21, 22, 6, 40)]
+    sum((len(ids) - 1) * peft_loss(twin, ids) for ids in texts).backward()  # type: ignore[union-attr]
+    slot.train()
+    parts: list[tuple[tuple[int, ...], Slot | None]] = [(ids, slot) for ids in texts]
+    parts[2:2] = [(some_ids(22, 9), other), (some_ids(21, 8), None)]
+    count = sum(len(ids) - 1 for ids, _ in parts)
+    (count * loss_of(engine, parts)).backward()
+    assert slot.gradient is not None
+    expected = flat(twin, slot, gradient=True)
+    assert float((slot.gradient - expected).norm() / expected.norm()) < 1e-5
+
+
+def example(ids: tuple[int, ...]) -> Example:
+    wanted = tuple(range(len(ids) - 1))
+    return Example(signal="imitation", ids=ids[:-1], wanted=wanted, credit=(1.0,) * len(wanted), targets=ids[1:])
+
+
+@pytest.mark.parametrize("family", ["llama", "gemma3"])
+def test_a_hundred_steps_equal_peft_with_adamw(family: str) -> None:
+    engine = tiny_engine(family)
+    slot = engine.bank.new_slot(rank=4, alpha=8.0, seed=3)
+    twin = peft_twin(family, slot)
+    adam = AdamSettings(clip=float("inf"))
+    trained = [parameter for parameter in twin.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=2e-3, betas=(adam.beta1, adam.beta2), eps=adam.epsilon, weight_decay=0.0)
+    update = Update(engine, slot, {}, adam)
+    texts = [some_ids(10 + seed, seed) for seed in range(6)]
+    ours: list[float] = []
+    theirs: list[float] = []
+    for step in range(100):
+        pair = texts[step % 6], texts[(step + 1) % 6]
+        ours.append(update.step([example(ids) for ids in pair], 2e-3).losses["imitation"])
+        count = sum(len(ids) - 1 for ids in pair)
+        loss = sum((len(ids) - 1) / count * peft_loss(twin, ids) for ids in pair)
+        assert isinstance(loss, Tensor)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        theirs.append(float(loss.detach()))
+    assert ours[-1] < 0.7 * ours[0], "nothing was learned, so nothing was compared"
+    assert ours == pytest.approx(theirs, rel=2e-3)
+    assert ours[:20] == pytest.approx(theirs[:20], rel=1e-5)
+    assert slot.steps == 100
+    distance = (slot.master - flat(twin, slot, gradient=False)).norm() / slot.master.norm()
+    assert float(distance) < 5e-3
+
+
+def test_a_slot_under_training_serves_what_was_published() -> None:
+    engine = tiny_engine("llama")
+    slot = stirred(engine.bank)
+    ids = some_ids(12)
+    with engine.inference():
+        before = engine.logits([Sequence(ids=ids, slot=slot, wanted=(11,))])
+    slot.train()
+    loss_of(engine, [(ids, slot)]).backward()
+    with engine.inference():
+        during = engine.logits([Sequence(ids=ids, slot=slot, wanted=(11,))])
+    assert torch.equal(before, during)
+    assert not during.requires_grad
