@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from liveoak.engine import Completion, Decoder, Drawn, Request, Ticket
@@ -105,10 +105,12 @@ class Speaker:
 
     def speak(self, asked: Asked, reply: Reply, on_event: OnEvent) -> None:
         """Carry out a reply; its last event is Finished or Failed."""
+        last: Finished | Failed
         try:
-            on_event(self._converse(asked, reply, on_event))
+            last = self._converse(asked, reply, on_event)
         except Exception as error:  # the border: whatever breaks a reply, its asker is told
-            on_event(Failed(error=error))
+            last = Failed(error=error)
+        on_event(last)
 
     def _converse(self, asked: Asked, reply: Reply, on_event: OnEvent) -> Finished:
         self._record_request(asked)
@@ -226,12 +228,9 @@ class Speaker:
 
     def _record_request(self, asked: Asked) -> None:
         """Append what is new: a client sends the whole conversation every time."""
-        known = [turn.message for turn in self._experience.turns(asked.session)]
-        sent = list(asked.chat.messages)
-        same = 0
-        while same < min(len(known), len(sent)) and _alike(known[same], sent[same]):
-            same += 1
-        self._append(asked.session, [(message, _ORIGINS[message.role]) for message in sent[same:]])
+        known = self._experience.turns(asked.session)
+        new = _unrecorded(known, asked.chat.messages)
+        self._append(asked.session, [(message, _ORIGINS[message.role]) for message in new])
 
     def _record_said(self, asked: Asked, said: _Said) -> Turn:
         turn = Turn(
@@ -267,6 +266,25 @@ class Speaker:
     def _next(self, session: str) -> int:
         last = self._experience.last_index(session)
         return 0 if last is None else last + 1
+
+
+def _unrecorded(known: Sequence[Turn], sent: Sequence[Message]) -> list[Message]:
+    """Those of the messages that the record does not hold yet.
+
+    It holds the others in this order, though with more in between: a client may leave out old turns, and never saw
+    those in which the agent learned. What was said last is new, unless it still waits for its reply: asking again
+    after a broken connection is one question, asking the same once more after its answer is two.
+    """
+    new: list[Message] = []
+    place = 0
+    for number, message in enumerate(sent):
+        found = next((at for at in range(place, len(known)) if _alike(known[at].message, message)), None)
+        waits = found == len(known) - 1 and known[-1].origin is not Origin.ACTED if known else False
+        if found is None or (number == len(sent) - 1 and not waits):
+            new.append(message)
+        else:
+            place = found + 1
+    return new
 
 
 def _alike(known: Message, sent: Message) -> bool:

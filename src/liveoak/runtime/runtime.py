@@ -65,7 +65,7 @@ class Runtime:
         """
         self.settings, self._clock = settings, clock
         self._began = clock()
-        self._closing = False
+        self._closing = self._stopped = False
         with ExitStack() as stack:
             home = Home(settings.home.expanduser())
             stack.callback(home.close)
@@ -131,7 +131,7 @@ class Runtime:
         self.close()
 
     def close(self) -> None:
-        """Finish what is under way and let go of the home."""
+        """Finish what is under way and let go of the home. What is asked from now on is refused."""
         self._closing = True
         self._stack.close()
 
@@ -182,7 +182,7 @@ class Runtime:
         self, messages: Sequence[Message], reply: str, model: str | None = None, session: str | None = None
     ) -> tuple[float, ...]:
         """Log-probability, in nats, of each token of `reply` and of the end of the turn, after these messages."""
-        version = self._pinned(model or self.settings.agent) or self._chain.current(session)
+        version = self._pinned(model or self.settings.agent) or self._chain.current(self._known(session))
         written = Message(role="assistant", content=reply)
         rendered = self._engine.tokenizer.render([*messages, written], origins=[*[None] * len(messages), None])
         last = [span for span in rendered.spans if span.origin is Origin.ACTED][-1]
@@ -279,13 +279,13 @@ class Runtime:
         }
 
     def _serve(self) -> None:
-        while not self._closing or self._decoder.waiting or self._decoder.running:
+        while not self._stopped:
             self._work.clear()
             if not self._decoder.step():
                 self._work.wait(_IDLE_SECONDS)
 
     def _stop_serving(self) -> None:
-        self._closing = True
+        self._stopped = True
         self._work.set()
         self._server.join()
 
