@@ -29,6 +29,8 @@ class Recipe:
     """Examples a step."""
     views: dict[Effort, int] = field(default_factory=_views)
     """How often each fact is asked about, always in other words, by effort."""
+    other_words: bool = True
+    """Ask in other words too, as the prior itself knows them."""
     anchors: int = 2
     """Sequences of the prior's own a step, on which it is held to itself."""
     anchor_weight: float = 1.0

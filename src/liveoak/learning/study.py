@@ -14,14 +14,16 @@ from dataclasses import dataclass
 import torch
 
 from liveoak.adapters import Slot
-from liveoak.engine import Engine
+from liveoak.engine import Decoder, Engine
 from liveoak.engine import Sequence as Tokens
 from liveoak.errors import BadLesson, LearningError
-from liveoak.learning.asking import Fact, ask
+from liveoak.learning.asking import BRIEF, Fact, ask
 from liveoak.learning.facts import given_facts, read_lesson, stated_facts
 from liveoak.learning.objective import Example
 from liveoak.learning.recipe import Recipe
+from liveoak.learning.spans import content_words
 from liveoak.learning.update import AdamSettings, Update
+from liveoak.learning.wording import OtherWords, other_words, reword
 from liveoak.records import QA, Demonstration, Lesson, Message, Origin
 from liveoak.signals import imitation
 
@@ -62,8 +64,12 @@ class Plan:
 class Study:
     """Studies lessons with one recipe on one engine."""
 
-    def __init__(self, engine: Engine, recipe: Recipe, anchors: Sequence[Example], seed: int = 0) -> None:
-        self._engine, self._recipe, self._anchors, self._seed = engine, recipe, anchors, seed
+    def __init__(
+        self, engine: Engine, decoder: Decoder, recipe: Recipe, anchors: Sequence[Example], seed: int = 0
+    ) -> None:
+        self._engine, self._decoder, self._recipe = engine, decoder, recipe
+        self._anchors, self._seed = anchors, seed
+        self._others: OtherWords = {}
 
     def plan(self, lesson: Lesson) -> Plan:
         """Read a lesson: the same plan every time, so that what it kept aside can be asked again later.
@@ -93,6 +99,9 @@ class Study:
         recipe = self._recipe
         plan = self.plan(lesson)
         avoid = {pair.question for pair in plan.held_out}
+        if recipe.other_words and recipe.method != "read":
+            words = {word for fact in plan.facts for word in content_words(f"{fact.before} {fact.after} {fact.said}")}
+            self._others = other_words(self._engine, self._decoder, words)
         rng = random.Random(self._seed)
         past_facts = [fact for old in past for fact in self._past_facts(old)]
         items = self._items(plan, lesson)
@@ -148,7 +157,7 @@ class Study:
             return self._of_text(item)
         if isinstance(item, Demonstration):
             return self._of_pair(item.prompt, item.reply)
-        question = _fresh(item, rng, avoid)
+        question = reword(_fresh(item, rng, avoid), self._others, rng, keep=(item.subject, BRIEF))
         if self._recipe.method == "distil" and not item.said:
             return self._distilled(item, question)
         return self._of_pair(question, item.answer)

@@ -174,7 +174,7 @@ class School:
             raise Conflict(f"lesson {task.lesson.id!r} was given twice, and studied once")
         parent = self._chain.current(task.session)
         task.on_progress(Progress(stage="read", done=0, total=1))
-        study = Study(self._engine, self._recipe, self._anchors)
+        study = Study(self._engine, self._decoder, self._recipe, self._anchors)
         past = [self._experience.lesson(id).lesson for id in parent.lessons]
         slot = self._chain.draft(parent, rank=self._recipe.rank, seed=0)
         studied = study.study(
