@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -98,6 +99,8 @@ class Speaker:
         self._decoder, self._tokenizer = decoder, tokenizer
         self._experience, self._chain, self._school = experience, chain, school
         self._wake, self._clock, self._context = wake, clock, context
+        self._recording = threading.RLock()
+        """Held from looking up a session's next index until its turn is there: two replies may go on at once."""
 
     def check(self, asked: Asked) -> None:
         """Raises UserError where the request cannot be answered at all."""
@@ -228,40 +231,43 @@ class Speaker:
 
     def _record_request(self, asked: Asked) -> None:
         """Append what is new: a client sends the whole conversation every time."""
-        known = self._experience.turns(asked.session)
-        new = _unrecorded(known, asked.chat.messages)
-        self._append(asked.session, [(message, _ORIGINS[message.role]) for message in new])
+        with self._recording:
+            known = self._experience.turns(asked.session)
+            new = _unrecorded(known, asked.chat.messages)
+            self._append(asked.session, [(message, _ORIGINS[message.role]) for message in new])
 
     def _record_said(self, asked: Asked, said: _Said) -> Turn:
-        turn = Turn(
-            id=new_id("turn", clock=self._clock),
-            session=asked.session,
-            index=self._next(asked.session),
-            message=said.message,
-            origin=Origin.ACTED,
-            created=self._clock(),
-            ids=tuple(token.id for token in said.drawn),
-            logprobs=tuple(token.logprob for token in said.drawn),
-            version=said.version.id,
-        )
-        self._experience.append(turn)
+        with self._recording:
+            turn = Turn(
+                id=new_id("turn", clock=self._clock),
+                session=asked.session,
+                index=self._next(asked.session),
+                message=said.message,
+                origin=Origin.ACTED,
+                created=self._clock(),
+                ids=tuple(token.id for token in said.drawn),
+                logprobs=tuple(token.logprob for token in said.drawn),
+                version=said.version.id,
+            )
+            self._experience.append(turn)
         return turn
 
     def _append(self, session: str, messages: list[tuple[Message, Origin]]) -> None:
-        start = self._next(session)
-        self._experience.append(
-            *(
-                Turn(
-                    id=new_id("turn", clock=self._clock),
-                    session=session,
-                    index=start + place,
-                    message=message,
-                    origin=origin,
-                    created=self._clock(),
+        with self._recording:
+            start = self._next(session)
+            self._experience.append(
+                *(
+                    Turn(
+                        id=new_id("turn", clock=self._clock),
+                        session=session,
+                        index=start + place,
+                        message=message,
+                        origin=origin,
+                        created=self._clock(),
+                    )
+                    for place, (message, origin) in enumerate(messages)
                 )
-                for place, (message, origin) in enumerate(messages)
             )
-        )
 
     def _next(self, session: str) -> int:
         last = self._experience.last_index(session)
