@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from liveoak.cli import run
+from liveoak.cli.local import Local
 from liveoak.config import Settings
 from liveoak.serving import served
 from liveoak.serving.scripted import ScriptedHost
@@ -52,8 +53,10 @@ def reached(request: pytest.FixtureRequest, host: ScriptedHost, monkeypatch: pyt
             stack.enter_context(served(host))
         else:
             stands_in = types.ModuleType("liveoak.runtime")
-            stands_in.Runtime = lambda settings: host  # type: ignore[attr-defined]
+            stands_in.Runtime = lambda settings, on_fetch: host  # type: ignore[attr-defined]
             monkeypatch.setitem(sys.modules, "liveoak.runtime", stands_in)
+            # A scripted host keeps its record in memory; books on disk have tests of their own.
+            monkeypatch.setattr("liveoak.cli.ondisk.OnDisk", lambda settings: Local(settings, on_fetch=lambda *_: None))
         yield request.param
 
 

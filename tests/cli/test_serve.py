@@ -24,7 +24,7 @@ PROGRAM = """
 import sys, types
 from liveoak.serving.scripted import ScriptedHost
 runtime = types.ModuleType("liveoak.runtime")
-runtime.Runtime = ScriptedHost
+runtime.Runtime = lambda settings, on_fetch: ScriptedHost(settings)
 sys.modules["liveoak.runtime"] = runtime
 from liveoak.cli import main
 main()

@@ -116,12 +116,25 @@ def test_tools_and_sampling_reach_the_host_as_sent(scripted: ScriptedHost, clien
     )
     [request] = seen
     assert [(one.role, one.content) for one in request.messages] == [("system", "Be brief."), ("user", "Hi")]
-    assert [tool.name for tool in request.tools] == ["weather"]
+    assert [tool.name for tool in request.tools] == ["weather", "learn"]
     assert request.tools[0].parameters == TOOL["function"]["parameters"]
     assert (request.tool_choice, request.session, request.author) == ("required", "meta", "ada")
     sampling = request.sampling
     assert (sampling.temperature, sampling.top_p, sampling.seed) == (0.25, 0.5, 7)
     assert (sampling.stop, sampling.max_tokens, sampling.schema) == (("\n",), 9, {"type": "object"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "exact"), [({}, False), ({"seed": 0}, True), ({"logprobs": True}, True), ({"logprobs": False}, False)]
+)
+def test_who_asks_for_figures_or_repeats_gets_them_computed_afresh(
+    scripted: ScriptedHost, client: openai.OpenAI, asked: dict[str, int], exact: bool
+) -> None:
+    seen = []
+    chat = scripted.chat
+    scripted.chat = lambda request, on_event: (seen.append(request), chat(request, on_event))[1]  # type: ignore[method-assign]
+    client.chat.completions.create(model="agent", messages=say("Hi"), **asked)
+    assert seen[0].sampling.exact is exact
 
 
 def wait_until_cancelled(host: ScriptedHost) -> None:

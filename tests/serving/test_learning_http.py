@@ -135,18 +135,21 @@ def test_requests_are_answered_while_lessons_train(
     """As many lessons as may wait do wait; replies pass them by, and the next lesson is told to come again."""
 
     def teach() -> int:
-        return http.post("/v1/learn", json={**LESSON, "topic": "slow"}).status_code
+        """One of the probes below may hold the last place for a moment: come again, as one is told to."""
+        while (answer := http.post("/v1/learn", json={**LESSON, "topic": "slow"})).status_code == 429:
+            time.sleep(0.01)
+        return answer.status_code
 
     with ThreadPoolExecutor(MOST_LESSONS) as pool:
         waiting = [pool.submit(teach) for _ in range(MOST_LESSONS)]
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 15
         while (refused := http.post("/v1/learn", json=LESSON)).status_code != 429 and time.monotonic() < deadline:
-            pass
+            time.sleep(0.05)
         assert refused.json()["error"]["code"] == "overloaded"
         assert ask(client, session="none-taught-this") is not None
         assert not any(lesson.done() for lesson in waiting)
         scripted.let_go.set()
-        assert [lesson.result() for lesson in waiting].count(200) >= MOST_LESSONS - 1
+        assert [lesson.result() for lesson in waiting] == [200] * MOST_LESSONS
     assert http.post("/v1/learn", json=LESSON).status_code == 200
 
 

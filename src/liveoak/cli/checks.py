@@ -38,6 +38,7 @@ def all_checks(settings: Settings) -> list[Check]:
         _bf16,
         _memory,
         _home,
+        _lock,
         _disk,
         _prior,
         _server,
@@ -111,6 +112,38 @@ def _memory(_: Settings) -> Check:
 
 def _home(settings: Settings) -> Check:
     return _check("home", *_writable(settings.home, "--home"))
+
+
+def _lock(settings: Settings) -> Check:
+    """Whether a process holds the home, which nobody else can serve or teach meanwhile."""
+    from filelock import FileLock, Timeout
+
+    path = settings.home / "lock"
+    if not path.exists():
+        return _check("lock", "ok", "free")
+    try:
+        with FileLock(path, timeout=0):
+            return _check("lock", "ok", "free")
+    except Timeout:
+        holder = _text_of(settings.home / "lock.pid") or "unknown"
+    except OSError as error:
+        return _check("lock", "fail", f"{path}: {error.strerror or error}; remove it, or name another --home")
+    try:
+        server = running_server(settings.home)
+    except LiveoakError:
+        server = None
+    if server is not None and str(server.pid) == holder:
+        return _check("lock", "ok", f"held by process {holder}, the server")
+    return _check(
+        "lock", "warn", f"held by process {holder}: wait until it is through, stop it, or take another --home"
+    )
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _disk(settings: Settings) -> Check:

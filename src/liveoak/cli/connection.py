@@ -1,4 +1,7 @@
-"""How a verb reaches the agent: over HTTP where a server of the home runs, else in this process."""
+"""How a verb reaches the agent: over HTTP where a server of the home runs, else in this process.
+
+Verbs that only read the record or move between versions open the books on disk then, without the model.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from typing import Any, Protocol, Self
 import httpx
 
 from liveoak.cli.options import Options
-from liveoak.cli.screen import waiting
+from liveoak.cli.screen import loading
 from liveoak.config import Settings
 from liveoak.errors import Conflict, Unavailable
 from liveoak.records import Chat, Lesson, Proof, ReplyEvent, Session, Turn, Version
@@ -32,21 +35,17 @@ class SessionRecord:
     lessons: list[Any]
 
 
-class Connection(Protocol):
-    """An agent within reach. Every method raises the errors of `liveoak.errors`, wherever the agent runs."""
+class Books(Protocol):
+    """The record and the versions of an agent, which can be read and set right without its model.
 
-    agent: str
+    Every method raises the errors of `liveoak.errors`, wherever the agent runs.
+    """
 
     def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def chat(self, request: Chat) -> Generator[ReplyEvent]:
-        """Events up to `Finished`; a reply that fails raises its error. Closing the generator cancels the reply."""
-        ...
-
-    def learn(self, lesson: Lesson, *, session: str | None, on_progress: OnProgress) -> Proof: ...
     def versions(self, session: str | None = None) -> tuple[Version, ...]: ...
     def version(self, id: str) -> Version: ...
     def rollback(self, to: str | None, session: str | None) -> Version: ...
@@ -58,6 +57,18 @@ class Connection(Protocol):
 
     def record(self, session: str) -> SessionRecord: ...
     def erase(self, session: str) -> tuple[str, ...]: ...
+
+
+class Connection(Books, Protocol):
+    """An agent within reach, to talk to and to teach."""
+
+    agent: str
+
+    def chat(self, request: Chat) -> Generator[ReplyEvent]:
+        """Events up to `Finished`; a reply that fails raises its error. Closing the generator cancels the reply."""
+        ...
+
+    def learn(self, lesson: Lesson, *, session: str | None, on_progress: OnProgress) -> Proof: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,16 +85,34 @@ def connect(options: Options) -> Connection:
         Unavailable: a server of this home runs but does not answer.
     """
     settings = options.settings()
-    server = running_server(settings.home)
-    if server is not None:
-        from liveoak.cli.remote import Remote
-
-        _check_fits(server, settings, options)
-        return Remote(server.url, agent=server.health["agent"])
+    remote = _remote(options, settings)
+    if remote is not None:
+        return remote
     from liveoak.cli.local import Local
 
-    with waiting(f"loading {settings.prior}"):
-        return Local(settings)
+    with loading(settings.prior) as on_fetch:
+        return Local(settings, on_fetch=on_fetch)
+
+
+def open_books(options: Options) -> Books:
+    """The same for verbs that need no model, which is not loaded then. Raises as `connect`."""
+    settings = options.settings()
+    remote = _remote(options, settings)
+    if remote is not None:
+        return remote
+    from liveoak.cli.ondisk import OnDisk
+
+    return OnDisk(settings)
+
+
+def _remote(options: Options, settings: Settings) -> Connection | None:
+    server = running_server(settings.home)
+    if server is None:
+        return None
+    from liveoak.cli.remote import Remote
+
+    _check_fits(server, settings, options)
+    return Remote(server.url, agent=server.health["agent"])
 
 
 def running_server(home: Path) -> RunningServer | None:

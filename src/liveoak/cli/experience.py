@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TextIO
 
 import typer
 
-from liveoak.cli.connection import Connection, SessionRecord, connect
+from liveoak.cli.connection import Books, SessionRecord, open_books
 from liveoak.cli.options import Options, takes_options
 from liveoak.cli.screen import notice, print_json, print_table
 from liveoak.errors import Conflict, UserError
@@ -42,16 +42,16 @@ def experience(
         _confirm(session or "", yes)
     if out is not None and out.exists():
         raise Conflict(f"--out {str(out)!r} exists: remove it or name another file")
-    with connect(options) as connection:
+    with open_books(options) as books:
         match action:
             case "list":
-                _list(connection, limit, options)
+                _list(books, limit, options)
             case "show":
-                _show(connection.record(session or ""), options)
+                _show(books.record(session or ""), options)
             case "export":
-                _export(connection, session, out)
+                _export(books, session, out)
             case "erase":
-                _erase(connection, session or "", options)
+                _erase(books, session or "", options)
 
 
 def _confirm(session: str, yes: bool) -> None:
@@ -62,8 +62,8 @@ def _confirm(session: str, yes: bool) -> None:
     typer.confirm(f"Erase session {session!r} and retire every version that learned from it?", abort=True, err=True)
 
 
-def _list(connection: Connection, limit: int, options: Options) -> None:
-    sessions = connection.sessions(limit)
+def _list(books: Books, limit: int, options: Options) -> None:
+    sessions = books.sessions(limit)
     if options.json:
         print_json({"sessions": [asdict(session) for session in sessions]})
         return
@@ -90,35 +90,35 @@ def _show(record: SessionRecord, options: Options) -> None:
         print(f"\n{feedback['kind']} of {feedback['author']} on {feedback['turn']}{trust}: {said}")
 
 
-def _export(connection: Connection, session: str | None, out: Path | None) -> None:
-    names = [session] if session is not None else _all_names(connection)
+def _export(books: Books, session: str | None, out: Path | None) -> None:
+    names = [session] if session is not None else _all_names(books)
     if out is None:
-        _write(connection, names, sys.stdout)
+        _write(books, names, sys.stdout)
         return
     draft = out.with_name(out.name + ".partial")
     with draft.open("w", encoding="utf-8") as file:
-        _write(connection, names, file)
+        _write(books, names, file)
     draft.replace(out)
     notice(f"{len(names)} sessions written to {out}")
 
 
-def _all_names(connection: Connection) -> list[str]:
+def _all_names(books: Books) -> list[str]:
     """Every session, oldest first."""
     names: list[str] = []
-    while page := connection.sessions(_PAGE, before=names[-1] if names else None):
+    while page := books.sessions(_PAGE, before=names[-1] if names else None):
         names += [session.id for session in page]
     return names[::-1]
 
 
-def _write(connection: Connection, names: list[str], file: TextIO) -> None:
+def _write(books: Books, names: list[str], file: TextIO) -> None:
     import json
 
     for name in names:
-        file.write(json.dumps(_as_json(connection.record(name)), ensure_ascii=False) + "\n")
+        file.write(json.dumps(_as_json(books.record(name)), ensure_ascii=False) + "\n")
 
 
-def _erase(connection: Connection, session: str, options: Options) -> None:
-    retired = connection.erase(session)
+def _erase(books: Books, session: str, options: Options) -> None:
+    retired = books.erase(session)
     if options.json:
         print_json({"erased": session, "retired": list(retired)})
         return

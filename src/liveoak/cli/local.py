@@ -6,9 +6,11 @@ import contextlib
 import queue
 from collections.abc import Generator
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from liveoak.cli.connection import OnProgress, SessionRecord
+from liveoak.cli.ondisk import record_of
+from liveoak.cli.screen import OnFetch
 from liveoak.config import Settings
 from liveoak.records import Chat, Failed, Finished, Lesson, Proof, ReplyEvent, Session, Version
 
@@ -16,12 +18,12 @@ from liveoak.records import Chat, Failed, Finished, Lesson, Proof, ReplyEvent, S
 class Local:
     """A connection over a runtime of its own."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, on_fetch: OnFetch) -> None:
         from liveoak.runtime import Runtime
 
         self.agent = settings.agent
         with contextlib.ExitStack() as stack:
-            self._runtime = stack.enter_context(Runtime(settings))
+            self._runtime = stack.enter_context(Runtime(settings, on_fetch=on_fetch))
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -71,17 +73,7 @@ class Local:
         return tuple(self._runtime.experience.sessions(limit=limit, before=before))
 
     def record(self, session: str) -> SessionRecord:
-        from liveoak.serving.encoding import as_json
-
-        record = self._runtime.experience
-        turns = tuple(record.turns(session))
-        feedback: list[Any] = [one for turn in turns for one in record.feedback_on(turn.id)]
-        return SessionRecord(
-            session=record.session(session),
-            turns=turns,
-            feedback=as_json(feedback),
-            lessons=as_json(record.lessons(session=session)),
-        )
+        return record_of(self._runtime.experience, session)
 
     def erase(self, session: str) -> tuple[str, ...]:
         return self._runtime.erase(session)

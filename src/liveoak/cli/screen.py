@@ -11,7 +11,10 @@ from typing import Any
 
 from liveoak.errors import LiveoakError
 
+OnFetch = Callable[[str, int, int], None]
+"""Told what is fetched, how many bytes of it are there, and how many there will be."""
 _PIPE_WIDTH = 160
+_MIB = 2**20
 
 
 def print_json(value: Any) -> None:
@@ -48,15 +51,44 @@ def error_code(kind: type[LiveoakError]) -> str:
 
 
 @contextlib.contextmanager
-def waiting(text: str) -> Generator[None]:
-    """A spinner on a terminal; nothing elsewhere."""
+def loading(prior: str) -> Generator[OnFetch]:
+    """While a prior is loaded: a spinner, and a bar for as long as it is fetched. Gives what moves the bar.
+
+    Elsewhere than on a terminal it is a line for each thing that takes long.
+    """
+    told = set[str]()
+
+    def line(what: str, done: int, total: int) -> None:
+        if what not in told:
+            told.add(what)
+            notice(f"{what} ({total / _MIB:.0f} MiB)")
+
     if not sys.stderr.isatty():
-        yield
+        yield line
         return
     from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-    with Console(stderr=True).status(text):
-        yield
+    console = Console(stderr=True)
+    waits = Progress(SpinnerColumn(), TextColumn("{task.description}"), console=console, transient=True)
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_units=True), TimeElapsedColumn()
+    fetches = Progress(*columns, console=console, transient=True)
+    bars = dict[str, TaskID]()
+
+    def move(what: str, done: int, total: int) -> None:
+        if what not in bars:
+            waits.stop()
+            fetches.start()
+            bars[what] = fetches.add_task(what, total=total)
+        fetches.update(bars[what], completed=done, total=total)
+
+    waits.add_task(f"loading {prior}", total=None)
+    waits.start()
+    try:
+        yield move
+    finally:
+        waits.stop()
+        fetches.stop()
 
 
 @contextlib.contextmanager

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Annotated
 
 import typer
 
 from liveoak.cli.options import Options, takes_options
-from liveoak.cli.screen import notice, print_json
+from liveoak.cli.screen import loading, notice, print_json
 
 
 def register(app: typer.Typer) -> None:
@@ -34,10 +35,13 @@ def serve(
         notice(f"warning: {settings.host!r} can be reached from other machines, and this server asks for no password")
 
     def ready(url: str) -> None:
+        loaded.close()
         if options.json:
             print_json({"url": url, "pid": os.getpid(), "agent": settings.agent, "prior": settings.prior})
         else:
             print(f"{settings.agent} ({settings.prior}) answers at {url}/v1; Ctrl-C stops it", flush=True)
 
     notice(f"loading {settings.prior}")
-    server.serve(settings, on_ready=ready)
+    with contextlib.ExitStack() as loaded:
+        on_fetch = loaded.enter_context(loading(settings.prior))
+        server.serve(settings, on_ready=ready, on_fetch=on_fetch)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from liveoak.cli.connection import connect
+from liveoak.cli.connection import open_books
 from liveoak.cli.options import Options, takes_options
 from liveoak.cli.screen import print_json, print_table
 from liveoak.errors import UserError
@@ -39,15 +39,15 @@ def versions(
         raise UserError(f"`versions {action}` takes no --session: a version's id says where it is from")
     if action == "list" and version is not None:
         raise UserError(f"`versions list` takes no version; for one, `liveoak versions show {version}`")
-    with connect(options) as connection:
+    with open_books(options) as books:
         if action == "list":
-            _print_chain(connection.versions(session), options)
+            _print_chain(books.versions(session), options)
         elif action == "rollback":
-            _print_served(connection.rollback(version, session), options)
+            _print_served(books.rollback(version, session), options)
         elif action == "promote":
-            _print_served(connection.promote(version or ""), options)
+            _print_served(books.promote(version or ""), options)
         else:
-            _print_version(connection.version(version or ""), options)
+            _print_version(books.version(version or ""), options)
 
 
 def chain_rows(chain: tuple[Version, ...]) -> list[tuple[str, ...]]:

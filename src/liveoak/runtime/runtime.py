@@ -63,6 +63,8 @@ class Runtime:
             Conflict: the home is in use, or its agent learned over another prior.
             and whatever `load_prior` and `Experience` raise.
         """
+        # Settings made in a program may still say `~`, which would become a folder of that name.
+        settings = settings.model_copy(update={"cache": settings.cache.expanduser()})
         self.settings, self._clock = settings, clock
         self._began = clock()
         self._closing = self._stopped = False

@@ -8,8 +8,8 @@ from liveoak.errors import UserError
 from liveoak.records import Chat, Message, Sampling, ToolCall, ToolSpec
 from liveoak.serving.wire import ChatBody, WireMessage
 
-BUILT_IN_TOOLS = ("learn", "note")
-"""Tools that the runtime offers and carries out itself; a client may force one without listing it."""
+BUILT_IN_TOOLS = ("learn",)
+"""Tools that the runtime carries out itself; a client may force one without listing it."""
 _ANY_OBJECT: dict[str, Any] = {"type": "object"}
 
 
@@ -53,11 +53,9 @@ def _check_results(messages: list[WireMessage]) -> None:
 
 
 def _tools(body: ChatBody) -> tuple[ToolSpec, ...]:
-    # A client that lists `learn` means the runtime's own, which is offered anyway.
     return tuple(
         ToolSpec(name=tool.function.name, description=tool.function.description, parameters=tool.function.parameters)
         for tool in body.tools or ()
-        if tool.function.name != "learn"
     )
 
 

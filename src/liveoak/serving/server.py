@@ -27,8 +27,15 @@ _GRACE_SECONDS = 5
 """How long replies under way may go on after a signal; a lesson takes longer, and is not waited for."""
 
 
-def serve(settings: Settings, *, on_ready: Callable[[str], None] | None = None) -> None:
+def serve(
+    settings: Settings,
+    *,
+    on_ready: Callable[[str], None] | None = None,
+    on_fetch: Callable[[str, int, int], None] | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT. `on_ready` is told the address once requests are answered.
+
+    `on_fetch` is told how far the fetching of the prior has come: what, bytes done, bytes in all.
 
     Raises:
         Conflict: the port or the home is in use.
@@ -38,7 +45,7 @@ def serve(settings: Settings, *, on_ready: Callable[[str], None] | None = None) 
         # Not before the port is ours: loading a model only to find the port taken wastes a minute.
         from liveoak.runtime import Runtime
 
-        with Runtime(settings) as runtime:
+        with Runtime(settings, on_fetch=on_fetch) as runtime:
             serve_on(listener, runtime, on_ready=on_ready)
 
 
