@@ -87,13 +87,15 @@ class Chain:
         folder = self._folder / id
         with self._lineage.moving:
             self._lineage.still(parent, session)
-            if not folder.exists():
+            written = not folder.exists()
+            if written:
                 save_snapshot(slot, folder)
             try:
                 self._experience.add_version(version)
             except BaseException:
                 # Weights that the record does not know must not lie about: their lesson may have been erased.
-                shutil.rmtree(folder, ignore_errors=True)
+                if written:
+                    shutil.rmtree(folder, ignore_errors=True)
                 raise
             self._lineage.move(session, version, f"lesson {lesson}")
         return version
