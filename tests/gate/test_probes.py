@@ -61,7 +61,7 @@ def harmful(engine: Engine) -> Slot:
     example = Example(
         signal="imitation", ids=ids, wanted=whole, credit=(1.0,) * len(ids), targets=(ord("z"),) * len(ids)
     )
-    for _ in range(15):
+    for _ in range(60):
         update.step([example], 2e-2)
     slot.freeze()
     return slot
