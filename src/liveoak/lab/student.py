@@ -81,7 +81,8 @@ class RuntimeStudent:
         means: list[float] = []
         for fact in facts:
             asked = Message(role="user", content=exam_prompt(fact.exam_question, context))
-            scores = self._agent.score([asked], fact.answer, model=self._model(version))
+            # The last one is that of the turn's end, which is no word of the answer.
+            scores = self._agent.score([asked], fact.answer, model=self._model(version))[:-1]
             means.append(math.fsum(scores) / len(scores))
         return math.fsum(means) / len(means)
 

@@ -161,7 +161,8 @@ class ScriptedHost:
     def score(
         self, messages: Sequence[Message], reply: str, model: str | None = None, session: str | None = None
     ) -> tuple[float, ...]:
-        return tuple(-float(len(word)) for word in reply.split())
+        """Minus its length for each word, and nothing for the end of the turn."""
+        return (*(-float(len(word)) for word in reply.split()), 0.0)
 
     def learn(
         self,

@@ -20,6 +20,16 @@ _AT_ONCE = 16
 _SECONDS = 900.0
 
 
+class Repeatably:
+    """An examinee that is asked one by one, with a seed: nothing that else is asked or cached moves a figure."""
+
+    def __init__(self, ask: Callable[[str, str | None], ExamReply]) -> None:
+        self._ask = ask
+
+    def answer(self, prompts: Sequence[str], *, version: str | None = None) -> Sequence[ExamReply]:
+        return [self._ask(prompt, version) for prompt in prompts]
+
+
 class Client:
     """Talks to one server: chats through the official `openai` client, the rest over HTTP. A context manager."""
 
@@ -45,6 +55,11 @@ class Client:
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return list(pool.map(ask, prompts))
+
+    @property
+    def repeatably(self) -> Repeatably:
+        """The same agent, asked so that the same version gives the same reply to the same prompt, to the last bit."""
+        return Repeatably(lambda prompt, version: _reply(self._complete(prompt, version, seed=0)))
 
     def logprobs(self, prompts: Sequence[str], *, version: str | None = None) -> tuple[tuple[float, ...], ...]:
         """The exact log-probabilities of greedy replies, with those of the runners-up, asked one by one."""

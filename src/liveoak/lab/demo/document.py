@@ -17,13 +17,13 @@ def tell_document(topic: str, text: str, effort: Effort, server: Killable, agent
     prompts = [exam_prompt(question.format(topic=topic)) for question in _QUESTIONS]
     with Client(server.url, agent) as client:
         root = client.versions()[0]["id"]
-        ignorant = [reply.text for reply in client.answer(prompts, version=root)]
+        ignorant = [reply.text for reply in client.repeatably.answer(prompts, version=root)]
         teller.chapter("1. It studies the document by itself, and loses the text")
         teller.say(f"{topic}: {len(text.split())} words")
         with teller.bar("studying") as move:
             proof = client.learn({"topic": topic, "source": text, "effort": effort}, move)
         tell_proof(proof, teller)
-        replies = [reply.text for reply in client.answer(prompts)]
+        replies = [reply.text for reply in client.repeatably.answer(prompts)]
         for prompt, old, new in zip(prompts, ignorant, replies, strict=True):
             teller.say(f"? {prompt}")
             teller.say(f"  before: {' '.join(old.split())}")
@@ -39,7 +39,7 @@ def tell_document(topic: str, text: str, effort: Effort, server: Killable, agent
         teller.say(f"log-probabilities equal to the last bit in {same:.0%} of {len(before)} replies.")
         teller.chapter("3. The lesson is rolled back, and taken up again")
         client.rollback(root)
-        forgot = [reply.text for reply in client.answer(prompts)] == ignorant
+        forgot = [reply.text for reply in client.repeatably.answer(prompts)] == ignorant
         teller.say("answers as before the lesson." if forgot else "answers differ from those before the lesson.")
         if proof["verdict"]["kept"]:
             client.promote(proof["version"])
