@@ -88,9 +88,14 @@ class Study:
         return Plan(facts=facts, demonstrations=lesson.demonstrations, held_out=held_out)
 
     def study(
-        self, lesson: Lesson, slot: Slot, past: Sequence[Lesson] = (), on_progress: Progress | None = None
+        self,
+        lesson: Lesson,
+        slot: Slot,
+        past: Sequence[Lesson] = (),
+        on_progress: Progress | None = None,
+        steps: int | None = None,
     ) -> Studied:
-        """Write a lesson into `slot`, which nobody else may use meanwhile.
+        """Write a lesson into `slot`, which nobody else may use meanwhile. `steps` overrules effort and length.
 
         Raises:
             BadLesson: nothing to learn from.
@@ -106,7 +111,7 @@ class Study:
         past_facts = [fact for old in past for fact in self._past_facts(old)]
         items = self._items(plan, lesson)
         rounds = recipe.views[lesson.effort]
-        steps = max(4, math.ceil(len(items) * rounds / recipe.batch))
+        steps = steps or max(4, math.ceil(len(items) * rounds / recipe.batch))
         before = slot.master.clone()
         update = Update(self._engine, slot, {"anchor": recipe.anchor_weight}, AdamSettings())
         deck = _Deck(items, rng)
