@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from importlib.resources import files
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from liveoak.engine import Completion, Decoder, Engine, Request
 from liveoak.engine import Sequence as Tokens
 from liveoak.errors import LiveoakError
 from liveoak.gate import Gate, judge
+from liveoak.gate.probes import PROMPTS
 from liveoak.learning.objective import Example
 from liveoak.learning.update import AdamSettings, Update
 from liveoak.records import QA, Message, Origin, Sampling
@@ -56,13 +58,15 @@ def harmful(engine: Engine) -> Slot:
     """Expects one letter everywhere."""
     slot = engine.bank.new_slot(rank=4)
     update = Update(engine, slot, {}, AdamSettings())
-    ids = engine.tokenizer.encode("The quick brown fox jumps over the lazy dog, and nobody knows why it does so.")
-    whole = tuple(range(len(ids)))
-    example = Example(
-        signal="imitation", ids=ids, wanted=whole, credit=(1.0,) * len(ids), targets=(ord("z"),) * len(ids)
-    )
-    for _ in range(60):
-        update.step([example], 2e-2)
+    text = files("liveoak.gate").joinpath("general.txt").read_text(encoding="utf-8")
+    pieces = [engine.tokenizer.encode(text[start : start + 60]) for start in range(0, 480, 60)]
+    whole = tuple(range(60))
+    examples = [
+        Example(signal="imitation", ids=ids, wanted=whole, credit=(1.0,) * 60, targets=(ord("z"),) * 60)
+        for ids in pieces
+    ]
+    for _ in range(12):
+        update.step(examples, 2e-2)
     slot.freeze()
     return slot
 
@@ -92,8 +96,6 @@ def test_a_fresh_slot_changes_nothing(engine: Engine, gate: Gate):
 
 
 def test_retention_is_the_change_of_the_mean_loss_on_every_token(engine: Engine, gate: Gate):
-    from importlib.resources import files
-
     slot = scaled(engine, 0.05)
     text = files("liveoak.gate").joinpath("general.txt").read_text(encoding="utf-8")
     costs: dict[bool, list[float]] = {True: [], False: []}
@@ -111,8 +113,6 @@ def test_retention_is_the_change_of_the_mean_loss_on_every_token(engine: Engine,
 
 
 def test_divergence_is_the_mean_kl_over_the_priors_own_replies(engine: Engine, decoder: Decoder, gate: Gate):
-    from liveoak.gate.probes import PROMPTS
-
     slot = scaled(engine, 0.05)
     terms: list[float] = []
     for prompt in PROMPTS:
