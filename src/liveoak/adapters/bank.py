@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from liveoak.adapters.slots import Layout, Slot, Target, stack
+from liveoak.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,12 @@ class Bank:
             for name, module in model.named_modules()
             if isinstance(module, nn.Linear) and module is not head
         ]
+        if any(isinstance(module, SlottedLinear) for module in model.modules()):
+            raise ValueError("the model's layers are adapted already: one bank a model")
         if not found:
-            raise ValueError("the model has no linear layer to adapt, or its layers are adapted already")
+            raise UserError(
+                f"{type(model).__name__} has no linear layer that an adapter could change; take another prior"
+            )
         for index, (name, module) in enumerate(found):
             parent, _, leaf = name.rpartition(".")
             setattr(model.get_submodule(parent), leaf, SlottedLinear(module, index, self))

@@ -17,8 +17,10 @@ from torch import Tensor
 from liveoak.adapters import Bank, Route
 from liveoak.engine.attention import NAME, Pass
 from liveoak.engine.batch import Row, Sequence, plan_rows, rows_of
+from liveoak.engine.faithful import TEXTS, own_logits, require_faithful
 from liveoak.engine.pool import Pool
 from liveoak.engine.turns import Turns
+from liveoak.errors import UserError
 from liveoak.priors import Prior
 
 SLICE = 384
@@ -26,13 +28,20 @@ SLICE = 384
 
 
 class Engine:
-    """Runs the prior over packed sequences under their slots."""
+    """Runs the prior over packed sequences under their slots.
+
+    Raises:
+        UserError: the prior is of a kind that cannot be run so.
+    """
 
     def __init__(self, prior: Prior) -> None:
         self.prior = prior
         self.tokenizer = prior.tokenizer
         self.model: Any = prior.model
+        kind = type(self.model).__name__
         self._head: Any = self.model.get_output_embeddings()
+        samples = [self.tokenizer.encode(text)[:most] for text, most in TEXTS]
+        own = own_logits(self.model, samples, self._head.weight.device)
         self._decoder: Any = self.model.get_decoder()
         self.bank = Bank(self.model, self._head)
         self.model.set_attn_implementation(NAME)
@@ -41,6 +50,12 @@ class Engine:
         self._scale = _logit_scale(config)
         self.device, self.dtype = self.bank.device, self.bank.dtype
         self.turns = Turns()
+        try:
+            with self.inference():
+                found = self.logits([Sequence(ids=ids, wanted=tuple(range(len(ids)))) for ids in samples])
+        except Exception as error:  # the border: whatever other code does with our attention
+            raise UserError(f"prior {prior.name!r} is a {kind}, which this engine cannot run: {error}") from error
+        require_faithful(found, own, prior=prior.name, kind=kind)
 
     def hidden(self, batch: Seq[Sequence]) -> Tensor:
         """Last hidden states (T, width) of all tokens, in the order of the batch. Gradients flow if enabled."""
