@@ -14,10 +14,10 @@ from torch import Tensor
 
 from liveoak.errors import UserError
 
-TEXTS = (("The sea is wide.", 4), ("What grows on an oak tree in autumn? Name it.", 16))
+TEXTS = (("The sea is wide.", 3), ("What grows on an oak tree?", 7))
 """Real text, since on tokens that never meet rounding alone can turn a model's logits over, with the most tokens taken
-of each: most rows belong to the second, which is the one that a leak from the first would change."""
-MOST_APART = {torch.float64: 1e-3, torch.float32: 1e-2}
+of each: most rows belong to the second, near enough to the first that a leak from it would show."""
+MOST_APART = {torch.float64: 1e-3, torch.float32: 1e-3}
 """Largest distance of two rows of logits, as a share of their spread; sums in another order make 1e-6."""
 MOST_APART_ROUNDED = 0.15
 """The same for bfloat16, whose rounding makes about 0.03."""
