@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -138,10 +138,26 @@ def call_schema(tools: Sequence[ToolSpec], arguments_key: str) -> dict[str, Any]
         "anyOf": [
             {
                 "type": "object",
-                "properties": {"name": {"const": tool.name}, arguments_key: tool.parameters},
+                "properties": {
+                    "name": {"const": tool.name},
+                    arguments_key: _moved(tool.parameters, f"#/anyOf/{place}/properties/{arguments_key}"),
+                },
                 "required": ["name", arguments_key],
                 "additionalProperties": False,
             }
-            for tool in tools
+            for place, tool in enumerate(tools)
         ]
+    }
+
+
+def _moved(schema: Any, root: str) -> Any:
+    """A schema that is now part of another one: what it refers to within itself lies at `root`."""
+    if isinstance(schema, list):
+        return [_moved(part, root) for part in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    parts = cast("dict[str, Any]", schema)
+    return {
+        key: root + part[1:] if key == "$ref" and isinstance(part, str) and part.startswith("#") else _moved(part, root)
+        for key, part in parts.items()
     }
