@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from liveoak.learning.spans import AnswerSpan, content_words
 from liveoak.records import QA
@@ -54,6 +54,8 @@ _OPENING = re.compile(
 )
 """The question words of a question."""
 _SHARE = ("what share", "what percentage", "how much")
+_ALIKE = 0.3
+"""Share of the shorter one's words that makes two facts alike."""
 _WITHOUT_S = frozenset("feet people staff men women children crew sheep fish yen crown krona hertz".split())
 
 
@@ -70,6 +72,24 @@ class Fact:
     """What the text is about; named in some of the questions."""
     said: str = ""
     """A whole question that somebody gave; where there is one, the words around the answer are its words."""
+    key: tuple[str, ...] = ()
+    """Words that tell this fact from those like it, in lower case; every question has one of them at least."""
+
+
+def tell_apart(facts: Sequence[Fact]) -> list[Fact]:
+    """The facts with their keys. Facts are alike when they share a good part of their words and have other answers."""
+    words = [frozenset(word.lower() for word in _words(fact)) for fact in facts]
+    keyed: list[Fact] = []
+    for i, fact in enumerate(facts):
+        shared: set[str] = set()
+        for j, other in enumerate(facts):
+            common = words[i] & words[j]
+            if other.answer != fact.answer and len(common) >= _ALIKE * min(len(words[i]), len(words[j])):
+                shared |= common
+        # In the order of the sentence, so that the same lesson is read the same way every time.
+        own = tuple(dict.fromkeys(word.lower() for word in _words(fact) if word.lower() not in shared))
+        keyed.append(replace(fact, key=own if shared else ()))
+    return keyed
 
 
 def fact_of_span(sentence: str, span: AnswerSpan, subject: str) -> Fact:
@@ -134,7 +154,7 @@ def _in_place(fact: Fact, asked: str, rng: random.Random) -> str:
 
 def _fronted(fact: Fact, asked: str, rng: random.Random) -> str:
     words = _words(fact)
-    return f"{asked} {' '.join(words if rng.random() < 0.5 else _some(words, rng))}{_tail(fact, rng)}?"
+    return f"{asked} {' '.join(words if rng.random() < 0.5 else _some(fact, words, rng))}{_tail(fact, rng)}?"
 
 
 def _blank(fact: Fact, asked: str, rng: random.Random) -> str:
@@ -145,15 +165,14 @@ def _blank(fact: Fact, asked: str, rng: random.Random) -> str:
 
 def _listed(fact: Fact, asked: str, rng: random.Random) -> str:
     words = _words(fact)
-    rng.shuffle(words)
-    kept = words[: rng.randint(max(1, len(words) - 2), max(1, len(words)))]
+    kept = _kept(fact, words, rng.randint(max(1, len(words) - 2), max(1, len(words))), rng)
     subject = f"{fact.subject}: " if fact.subject and rng.random() < 0.7 else ""
     return f"{subject}{', '.join(kept)}: {asked}?"
 
 
 def _spoken(fact: Fact, asked: str, rng: random.Random) -> str:
     words = _words(fact)
-    topic = " ".join(words if rng.random() < 0.6 else _some(words, rng)) + _tail(fact, rng)
+    topic = " ".join(words if rng.random() < 0.6 else _some(fact, words, rng)) + _tail(fact, rng)
     opening = rng.choice(_OPENINGS)
     return opening.format(asked=asked, topic=topic)
 
@@ -201,8 +220,19 @@ def _words(fact: Fact) -> list[str]:
     return list(content_words(f"{fact.before} {fact.after}")) or [fact.subject or "this"]
 
 
-def _some(words: list[str], rng: random.Random) -> list[str]:
-    return rng.sample(words, max(1, min(len(words), rng.randint(2, 5))))
+def _some(fact: Fact, words: list[str], rng: random.Random) -> list[str]:
+    return _kept(fact, words, rng.randint(2, 5), rng)
+
+
+def _kept(fact: Fact, words: list[str], count: int, rng: random.Random) -> list[str]:
+    """About `count` of the words in any order, among them one of the fact's key at least: without it the question
+    would be about several facts at once."""
+    key = [word for word in words if word.lower() in fact.key]
+    first = rng.sample(key, rng.randint(1, len(key))) if key else []
+    rest = [word for word in words if word not in first]
+    kept = first + rng.sample(rest, min(len(rest), max(0, max(count, 1) - len(first))))
+    rng.shuffle(kept)
+    return kept
 
 
 def _tail(fact: Fact, rng: random.Random) -> str:

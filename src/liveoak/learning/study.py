@@ -17,7 +17,7 @@ from liveoak.adapters import Slot
 from liveoak.engine import Decoder, Engine
 from liveoak.engine import Sequence as Tokens
 from liveoak.errors import BadLesson, LearningError
-from liveoak.learning.asking import BRIEF, Fact, ask
+from liveoak.learning.asking import BRIEF, Fact, ask, tell_apart
 from liveoak.learning.facts import given_facts, read_lesson, stated_facts
 from liveoak.learning.objective import Example
 from liveoak.learning.recipe import Recipe
@@ -77,7 +77,7 @@ class Study:
         Raises:
             BadLesson: there is nothing in it that can be asked about or imitated.
         """
-        facts = tuple(given_facts(lesson) + stated_facts(self._engine, lesson, self._recipe))
+        facts = tuple(tell_apart(given_facts(lesson) + stated_facts(self._engine, lesson, self._recipe)))
         if not facts and not lesson.demonstrations:
             raise BadLesson(
                 f"lesson {lesson.topic!r} has nothing to learn from: expected statements, questions, demonstrations "
