@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import threading
 import time
@@ -23,6 +24,8 @@ from liveoak.learning.recipe import Recipe
 from liveoak.learning.study import Studied, Study
 from liveoak.records import QA, Lesson, Probe, Proof, Verdict, Version
 from liveoak.worlds import normalised
+
+_log = logging.getLogger(__name__)
 
 _EARLIER = 20
 """Questions of earlier lessons that a candidate is asked, spread over the latest of them."""
@@ -97,7 +100,7 @@ class School:
         status = self._experience.lesson(lesson.id).status
         if status != "waiting":
             raise Conflict(f"lesson {lesson.id!r} was studied already, and {status}; teach it again under a new id")
-        task = _Task(lesson=lesson, session=session, on_progress=on_progress or _ignore, result=Future())
+        task = _Task(lesson=lesson, session=session, on_progress=_harmless(on_progress), result=Future())
         with self._door:
             if not self._closed:
                 self._tasks.put(task)
@@ -192,7 +195,13 @@ class School:
             version = self._chain.keep(slot, parent, session=task.session, lesson=task.lesson.id, verdict=verdict)
         seconds = time.perf_counter() - began
         proof = _proof(task.lesson, studied, version, parent, probes, verdict, seconds)
-        self._experience.finish_lesson(task.lesson.id, proof)
+        try:
+            self._experience.finish_lesson(task.lesson.id, proof)
+        except LiveoakError:
+            # Whoever asked is told that it failed, so it must not be served. If this fails too, the next start does it.
+            with contextlib.suppress(LiveoakError):
+                self._chain.retire_unproven(task.lesson.id)
+            raise
         task.on_progress(Progress(stage="gate", done=1, total=1))
         return proof
 
@@ -247,5 +256,16 @@ def _shutting_down() -> Unavailable:
     return Unavailable("shutting down: the lesson was not studied; teach it again")
 
 
-def _ignore(_: Progress) -> None:
-    pass
+def _harmless(listener: OnProgress | None) -> OnProgress:
+    """A listener that breaks, because its connection is gone for example, is not told any more; the lesson goes on."""
+    listening = [listener] if listener is not None else []
+
+    def tell(progress: Progress) -> None:
+        try:
+            for one in listening:
+                one(progress)
+        except Exception as error:  # the border: a listener is not ours
+            listening.clear()
+            _log.warning("a lesson's progress is not told any more: its listener broke: %r", error)
+
+    return tell
