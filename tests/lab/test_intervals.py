@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveoak.lab.intervals import paired_bootstrap, t_interval, t_quantile
+from liveoak.lab.intervals import bootstrap_ratio, paired_bootstrap, t_interval, t_quantile
 
 
 @pytest.mark.parametrize(
@@ -103,3 +103,23 @@ def test_the_mean_lies_in_its_intervals_and_order_does_not_matter(values: list[f
     again = paired_bootstrap(values, [0.0] * len(values), draws=200)
     assert again.bounds is not None
     assert again.bounds[0] <= again.mean <= again.bounds[1]
+
+
+def test_a_ratio_of_sums_with_its_bounds():
+    # Half of what was offered was gained, on every pair alike: no width.
+    exact = bootstrap_ratio([1.0, 2.0, 0.5], [2.0, 4.0, 1.0])
+    assert (exact.mean, exact.bounds, exact.n) == (0.5, (0.5, 0.5), 3)
+    # (3 + 0) / (1 + 3), and no mean of 3/1 and 0/3.
+    assert bootstrap_ratio([3.0, 0.0], [1.0, 3.0]).mean == 0.75
+    low, high = bootstrap_ratio([1.0, 0.0] * 20, [1.0] * 40).bounds
+    assert 0.3 < low < 0.5 < high < 0.7
+
+
+def test_a_ratio_without_a_sure_denominator_has_no_bounds_or_no_value():
+    assert bootstrap_ratio([1.0, 1.0], [1.0, -1.0]) is None
+    assert bootstrap_ratio([], []) is None
+    assert bootstrap_ratio([1.0], [2.0]).bounds is None
+    unsure = bootstrap_ratio([1.0, 1.0, 1.0], [3.0, -1.0, -1.0])
+    assert (unsure.mean, unsure.bounds) == (3.0, None)
+    with pytest.raises(ValueError, match="pairs needed"):
+        bootstrap_ratio([1.0], [])

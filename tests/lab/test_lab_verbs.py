@@ -22,7 +22,30 @@ def test_list_names_every_experiment(capsys: pytest.CaptureFixture[str]):
 
 def test_an_unknown_experiment_is_refused_with_the_names(capsys: pytest.CaptureFixture[str]):
     assert run(["lab", "run", "nope"]) == 3
-    assert "no experiment 'nope'; there are: handbook" in capsys.readouterr().err
+    assert "no experiment 'nope'; there are: handbook, recipes" in capsys.readouterr().err
+
+
+def test_a_count_of_what_the_experiment_is_not_repeated_over_is_refused(capsys: pytest.CaptureFixture[str]):
+    assert run(["lab", "run", "recipes", "--seeds", "3"]) == 2
+    assert "--seeds 3: experiment 'recipes' is repeated over --passages" in capsys.readouterr().err
+    assert run(["lab", "run", "handbook", "--passages", "3"]) == 2
+
+
+def test_public_data_that_is_not_there_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.delenv("LIVEOAK_DATA", raising=False)
+    assert run(["lab", "run", "recipes", "--out", str(tmp_path)]) == 2
+    assert "set LIVEOAK_DATA to a folder that holds squad/train.json" in capsys.readouterr().err
+    monkeypatch.setenv("LIVEOAK_DATA", str(tmp_path))
+    assert run(["lab", "run", "recipes", "--out", str(tmp_path)]) == 2
+    assert "holds no squad/train.json" in capsys.readouterr().err
+    (tmp_path / "squad").mkdir()
+    (tmp_path / "squad" / "train.json").write_text('[{"title": "A"}]')
+    assert run(["lab", "run", "recipes", "--out", str(tmp_path)]) == 6
+    (tmp_path / "squad" / "train.json").write_text("[]")
+    assert run(["lab", "run", "recipes", "--passages", "1", "--out", str(tmp_path)]) == 2
+    assert "0 passages with questions, 1 were asked for" in capsys.readouterr().err
 
 
 def test_every_experiment_can_be_imported():
@@ -33,7 +56,7 @@ def test_every_experiment_can_be_imported():
 
 def test_report_writes_page_and_plot_and_shows_thresholds(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     metrics = {key: figure_over(key, [0.5, 0.75]) for key in ("recall_frozen", "recall_learned")}
-    failed = [{"seed": 3, "arm": "learned", "error": "LearningError: nan"}]
+    failed = [{"part": "seed 3, learned", "error": "LearningError: nan"}]
     results = new_results("trial", machine=describe_machine(), config={"failed": failed}, metrics=metrics, arms={})
     save(results, tmp_path)
     assert run(["lab", "report", "trial", "--out", str(tmp_path)]) == 0

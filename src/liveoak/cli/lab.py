@@ -9,6 +9,7 @@ import typer
 
 from liveoak.cli.options import Options, takes_options
 from liveoak.cli.screen import notice, print_json, print_table
+from liveoak.errors import UserError
 
 _OUT = typer.Option(help="Folder of results.")
 
@@ -34,14 +35,21 @@ def list_(options: Options) -> None:
 def run(
     options: Options,
     name: Annotated[str, typer.Argument(help="The experiment.")],
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 5,
+    seeds: Annotated[int | None, typer.Option(min=1, help="How many seeds, from 0 on (handbook: 5).")] = None,
+    passages: Annotated[int | None, typer.Option(min=1, help="How many passages (recipes: 20).")] = None,
     out: Annotated[Path, _OUT] = Path("results"),
 ) -> None:
-    """Run an experiment over several seeds; finished parts of an interrupted run are reused."""
+    """Run an experiment over several seeds or passages; finished parts of an interrupted run are reused."""
     from liveoak.lab import Order, experiment_named
 
     experiment = experiment_named(name)
-    order = Order(settings=options.settings(), seeds=tuple(range(seeds)), folder=out, tell=notice)
+    count = {"seeds": seeds, "passages": passages}
+    for unit, said in count.items():
+        if said is not None and unit != experiment.unit:
+            raise UserError(f"--{unit} {said}: experiment {name!r} is repeated over --{experiment.unit}")
+    order = Order(
+        settings=options.settings(), count=count[experiment.unit] or experiment.count, folder=out, tell=notice
+    )
     results = experiment.run(order)
     from liveoak.lab.report import write_report
     from liveoak.lab.results import save
@@ -83,4 +91,4 @@ def _tell(name: str, out: Path) -> None:
     ]
     print_table(("figure", "value [95 %]", "unit", "n", "wanted", ""), rows)
     for failed in results.config.get("failed", ()):
-        notice(f"failed: seed {failed['seed']}, {failed['arm']}: {failed['error']}")
+        notice(f"failed: {failed['part']}: {failed['error']}")

@@ -93,7 +93,7 @@ def experiment(order: Order) -> Results:
     """The experiment on the real runtime, in a home of its own that is removed afterwards."""
     from liveoak.lab.student import open_student
 
-    plan = Plan(seeds=order.seeds)
+    plan = Plan(seeds=tuple(range(order.count)))
     config = {"prior": order.settings.prior, "facts": plan.facts, "gate": order.settings.gate.model_dump()}
     with open_student(order.settings) as student:
         return run(
@@ -128,7 +128,7 @@ def run(
                     figures = sit_arm(student, arm, seed, plan.budget)
                 except Exception as error:  # the border of one arm: its fault is recorded and must not lose the others
                     tell(f"{name} failed: {error}")
-                    failures.append({"seed": seed, "arm": arm.name, "error": f"{type(error).__name__}: {error}"})
+                    failures.append({"part": name, "error": f"{type(error).__name__}: {error}"})
                     continue
                 parts.keep(name, figures)
             done[arm][seed] = figures

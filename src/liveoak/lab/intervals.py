@@ -67,6 +67,34 @@ def paired_bootstrap(
     return Interval(mean=mean, bounds=(min(float(low), mean), max(float(high), mean)), n=len(differences))
 
 
+def bootstrap_ratio(
+    above: Sequence[float], below: Sequence[float], *, seed: int = 0, draws: int = 10_000, level: float = 0.95
+) -> Interval | None:
+    """Sum of `above` over sum of `below`, with percentile bounds over resampled pairs.
+
+    None where `below` sums to nothing or less, so that the ratio would mean nothing. No bounds where more than a few
+    resamples come to that: the denominator is then too unsure.
+
+    Raises:
+        ValueError: sides of different length.
+    """
+    if len(above) != len(below):
+        raise ValueError(f"pairs needed: got {len(above)} and {len(below)} values")
+    tops, bottoms = np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64)
+    if not len(tops) or bottoms.sum() <= 0:
+        return None
+    ratio = float(tops.sum() / bottoms.sum())
+    rng = np.random.default_rng(seed)
+    picked = rng.integers(0, len(tops), size=(draws, len(tops)))
+    sums, bases = tops[picked].sum(axis=1), bottoms[picked].sum(axis=1)
+    tail = (1 - level) / 2
+    if len(tops) == 1 or (bases <= 0).mean() > tail / 10:
+        return Interval(mean=ratio, bounds=None, n=len(tops))
+    usable = bases > 0
+    low, high = np.quantile(sums[usable] / bases[usable], [tail, 1 - tail])
+    return Interval(mean=ratio, bounds=(min(float(low), ratio), max(float(high), ratio)), n=len(tops))
+
+
 @lru_cache(maxsize=256)
 def t_quantile(share: float, freedom: int) -> float:
     """The value that Student's t with `freedom` degrees stays below with probability `share`, 0.5 <= share < 1.

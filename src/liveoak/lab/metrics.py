@@ -79,7 +79,7 @@ _ALL = (
         key="gold_logprob",
         unit="nats/token",
         better="higher",
-        description="mean log-probability of the true answers' tokens after the exam questions, of one arm",
+        description="mean log-probability of the true answers' tokens, without the turn's end, after the questions",
     ),
     Metric(
         key="gain",
@@ -92,6 +92,48 @@ _ALL = (
         unit="share",
         better="higher",
         description="(learned - frozen) / (in context - frozen) in gold_logprob: 1 is as good as the text at hand",
+    ),
+    Metric(
+        key="internalisation_recall",
+        unit="share",
+        better="higher",
+        description="the same in recall",
+    ),
+    Metric(
+        key="control_recall",
+        unit="share",
+        better="lower",
+        description="questions on another passage than the one studied that are answered all the same, of one arm",
+    ),
+    Metric(
+        key="control_logprob",
+        unit="nats/token",
+        better="lower",
+        description="gold_logprob of the questions on another passage: what the form of the answers alone brings",
+    ),
+    Metric(
+        key="recall_over_read",
+        unit="share",
+        better="higher",
+        description="recall minus that of plain next-token training, paired by passage",
+    ),
+    Metric(
+        key="f1_over_read",
+        unit="share",
+        better="higher",
+        description="word F1 minus that of plain next-token training, paired by passage",
+    ),
+    Metric(
+        key="logprob_over_read",
+        unit="nats/token",
+        better="higher",
+        description="gold_logprob minus that of plain next-token training, paired by passage",
+    ),
+    Metric(
+        key="retention_over_read",
+        unit="nats/token",
+        better="lower",
+        description="retention_nats minus that of plain next-token training, paired by passage",
     ),
     Metric(
         key="retention_nats",
@@ -109,6 +151,7 @@ _ALL = (
     Metric(key="kept", unit="share", better="higher", description="lessons that the gate kept"),
     Metric(key="learn_seconds", unit="s", better="lower", description="wall-clock time of the lesson, gate included"),
     Metric(key="exam_seconds", unit="s", better="lower", description="wall-clock time of one exam"),
+    Metric(key="steps", unit="steps", better="lower", description="optimizer steps of the lesson"),
     Metric(
         key="tokens_trained",
         unit="tokens",

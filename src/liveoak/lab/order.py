@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from liveoak.config import Settings
 from liveoak.errors import NotFound
@@ -21,7 +21,8 @@ class Order:
 
     settings: Settings
     """The home is not used: an experiment has a home of its own."""
-    seeds: tuple[int, ...]
+    count: int
+    """How many of the experiment's units: seeds from 0 on, or passages from the first on."""
     folder: Path
     """Where results and finished parts go."""
     tell: Callable[[str], None]
@@ -35,6 +36,10 @@ class Experiment:
     name: str
     summary: str
     module: str
+    unit: Literal["seeds", "passages"]
+    """What it is repeated over."""
+    count: int
+    """How many of them, unless told otherwise."""
 
     def run(self, order: Order) -> Results:
         found = importlib.import_module(self.module).experiment
@@ -46,6 +51,15 @@ EXPERIMENTS = (
         name="handbook",
         summary="recall of an invented handbook: frozen, in context, studied and taught, over effort and size",
         module="liveoak.lab.handbook",
+        unit="seeds",
+        count=5,
+    ),
+    Experiment(
+        name="recipes",
+        summary="ways to study a passage, plain next-token training among them (data of LIVEOAK_DATA)",
+        module="liveoak.lab.recipes",
+        unit="passages",
+        count=20,
     ),
 )
 

@@ -41,14 +41,19 @@ def curves_of(results: Results) -> tuple[Curve, ...]:
 
 
 def bars(results: Results, keys: Sequence[str]) -> bytes:
-    """Figures side by side, with intervals where there are any, and thresholds as marks."""
+    """Figures side by side, with intervals where there are any, and thresholds as marks.
+
+    Where the results have none of them, the recall of each arm.
+    """
     shown = [(key, results.metrics[key]) for key in keys if key in results.metrics]
+    if not shown:
+        shown = [(arm, figures["recall"]) for arm, figures in results.arms.items() if "recall" in figures]
     canvas = _canvas(height=0.5 + 0.42 * max(2, len(shown)))
     axes = canvas.add_subplot()
     for place, (key, figure) in enumerate(reversed(shown)):
-        colour = _OURS if key in _LEARNED else _BASELINE
+        colour = _OURS if key in _LEARNED or (key in results.arms and "steps" in results.arms[key]) else _BASELINE
         axes.barh(place, figure.value, color=colour, height=0.62, xerr=_whiskers(figure), capsize=3)
-        threshold = metric(key).threshold
+        threshold = metric(key).threshold if key in results.metrics else None
         if threshold is not None:
             axes.plot([threshold, threshold], [place - 0.36, place + 0.36], color=_MARK, linewidth=2)
         end = figure.value if figure.ci95 is None else figure.ci95[1]

@@ -1,0 +1,94 @@
+"""Public passages with questions, and general text, found by LIVEOAK_DATA and never part of the project."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from liveoak.errors import StorageError, UserError
+from liveoak.records import QA
+
+DATA = "LIVEOAK_DATA"
+_PARAGRAPH = 400
+"""A paragraph of general text has at least so many characters; shorter lines are headings and the like."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """A text and questions that it answers."""
+
+    title: str
+    text: str
+    questions: tuple[QA, ...]
+
+
+class _Question(BaseModel):
+    question: str
+    answer: str
+
+
+class _Passage(BaseModel):
+    title: str
+    context: str
+    questions: list[_Question]
+
+
+def squad_passages(count: int, name: str = "train") -> tuple[Passage, ...]:
+    """The first `count` passages of the selection `name` that have questions.
+
+    Source: SQuAD 1.1 (Rajpurkar et al. 2016), CC BY-SA 4.0.
+
+    Raises:
+        UserError: LIVEOAK_DATA is not set, or holds fewer.
+        StorageError: a file that is not of the expected form.
+    """
+    path = _find(f"squad/{name}.json")
+    try:
+        read = TypeAdapter(list[_Passage]).validate_python(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, ValidationError) as error:
+        raise StorageError(f"{path}: expected a list of {{title, context, questions}}: {error}") from None
+    found = tuple(
+        Passage(
+            title=one.title.replace("_", " "),
+            text=one.context,
+            questions=tuple(QA(question=pair.question, answer=pair.answer) for pair in one.questions),
+        )
+        for one in read
+        if one.questions
+    )
+    if len(found) < count:
+        raise UserError(f"{path} has {len(found)} passages with questions, {count} were asked for: ask for fewer")
+    return found[:count]
+
+
+def general_paragraphs(count: int) -> tuple[str, ...]:
+    """`count` paragraphs of general text, spread evenly over the file.
+
+    Source: WikiText-2 (Merity et al. 2016), CC BY-SA 3.0.
+
+    Raises:
+        UserError: LIVEOAK_DATA is not set, or the file has fewer.
+    """
+    path = _find("wikitext2/valid.txt")
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    paragraphs = [line for line in lines if len(line) >= _PARAGRAPH]
+    if len(paragraphs) < count:
+        raise UserError(f"{path} has {len(paragraphs)} paragraphs, {count} were asked for: ask for fewer")
+    return tuple(paragraphs[place * len(paragraphs) // count] for place in range(count))
+
+
+def _find(name: str) -> Path:
+    folder = os.environ.get(DATA)
+    if not folder:
+        raise UserError(
+            f"this experiment runs on public data that is no part of liveoak: set {DATA} to a folder that holds "
+            f"{name} (docs/lab.md says what is in it)"
+        )
+    path = Path(folder).expanduser() / name
+    if not path.is_file():
+        raise UserError(f"{DATA} = {folder!r} holds no {name}; docs/lab.md says what is expected there")
+    return path

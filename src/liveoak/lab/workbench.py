@@ -1,0 +1,159 @@
+"""The learner opened up: one recipe, one passage, one fresh slot, without a server, a gate or a record around it.
+
+Knows the engine, the study and the probes. Knows nothing of arms, intervals or files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from liveoak.adapters import Slot
+from liveoak.config import Settings
+from liveoak.engine import Decoder, Engine, Request
+from liveoak.engine import Sequence as Tokens
+from liveoak.gate import Gate
+from liveoak.lab.exam import MAX_TOKENS
+from liveoak.learning.general import anchors, ground
+from liveoak.learning.objective import Example
+from liveoak.learning.recipe import Recipe
+from liveoak.learning.study import Study
+from liveoak.priors import load_prior
+from liveoak.records import Lesson, Message, Origin, Sampling
+from liveoak.runtime.device import choose_device, choose_dtype
+
+_PARAGRAPH_TOKENS = 96
+_TOGETHER = 4
+"""Sequences scored at once, so that their logits stay small."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Studied:
+    """A candidate and what it cost."""
+
+    slot: Slot
+    steps: int
+    seconds: float
+    tokens_trained: int
+    tokens_processed: int
+
+
+class Workbench:
+    """One prior and everything needed to write a passage into a slot and look at what came of it."""
+
+    def __init__(self, settings: Settings, general: Sequence[str]) -> None:
+        torch.set_num_threads(settings.threads or os.cpu_count() or 1)
+        device = choose_device(settings.device)
+        prior = load_prior(
+            settings.prior,
+            cache=settings.cache,
+            dtype=choose_dtype(settings.dtype, device),
+            device=device,
+            accept_licence=settings.accept_licence,
+        )
+        self._settings = settings
+        self._engine = Engine(prior)
+        self._decoder = Decoder(self._engine)
+        self._gate = Gate(self._engine, self._decoder, settings.gate)
+        self._general = tuple(prior.tokenizer.encode(text)[:_PARAGRAPH_TOKENS] for text in general)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the prior."""
+        return self._engine.prior.fingerprint
+
+    def study(self, lesson: Lesson, recipe: Recipe, steps: int | None = None) -> Studied:
+        """Write a lesson into a fresh slot. Raises as `Study.study`."""
+        study = Study(self._engine, self._decoder, recipe, self._anchors)
+        slot = self._engine.bank.new_slot(rank=recipe.rank, seed=0)
+        began = time.perf_counter()
+        done = study.study(lesson, slot, steps=steps)
+        return Studied(
+            slot=slot,
+            steps=done.steps,
+            seconds=time.perf_counter() - began,
+            tokens_trained=done.tokens_trained,
+            tokens_processed=done.tokens_processed,
+        )
+
+    def answers(self, slot: Slot | None, prompts: Sequence[str]) -> list[str]:
+        """Greedy replies of at most `MAX_TOKENS`."""
+        render = self._engine.tokenizer.render
+        sampling = Sampling(temperature=0.0, max_tokens=MAX_TOKENS)
+        requests = [
+            Request(
+                ids=render([Message(role="user", content=prompt)], add_generation_prompt=True).ids,
+                slot=slot,
+                sampling=sampling,
+            )
+            for prompt in prompts
+        ]
+        return [reply.text for reply in self._decoder.generate(requests)]
+
+    def gold_logprob(self, slot: Slot | None, prompts: Sequence[str], answers: Sequence[str]) -> float:
+        """Mean over the prompts of the mean log-probability of the true answer's tokens, the turn's end left out."""
+        sequences = [self._answered(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
+        return math.fsum(-cost for cost in self._costs(slot, sequences)) / len(sequences)
+
+    def retention(self, slot: Slot) -> float:
+        """Rise of the loss on the general text over the prior's, in nats per token."""
+        sequences = [(ids, 1) for ids in self._general]
+        sizes = [len(ids) - 1 for ids in self._general]
+        after = self._costs(slot, sequences)
+        changes = [(new - old) * size for new, old, size in zip(after, self._frozen_costs, sizes, strict=True)]
+        return math.fsum(changes) / sum(sizes)
+
+    def kl_prior(self, slot: Slot) -> float:
+        """KL(prior || slot) on the gate's everyday prompts, in nats per token."""
+        return self._gate.divergence(slot)
+
+    @cached_property
+    def _anchors(self) -> list[Example]:
+        return anchors(self._engine, ground(self._engine, self._decoder, self._settings.cache.expanduser()))
+
+    @cached_property
+    def _frozen_costs(self) -> list[float]:
+        return self._costs(None, [(ids, 1) for ids in self._general])
+
+    def _answered(self, prompt: str, answer: str) -> tuple[tuple[int, ...], int]:
+        """The tokens of prompt and answer, and where the answer begins."""
+        rendered = self._engine.tokenizer.render(
+            [Message(role="user", content=prompt), Message(role="assistant", content=answer)],
+            origins=[None, Origin.DEMONSTRATED],
+        )
+        span = [span for span in rendered.spans if span.origin is Origin.DEMONSTRATED][-1]
+        return rendered.ids[: span.end - 1], span.start
+
+    def _costs(self, slot: Slot | None, sequences: Sequence[tuple[Sequence[int], int]]) -> list[float]:
+        """For each sequence, nats per token from the given place on."""
+        found: list[float] = []
+        for start in range(0, len(sequences), _TOGETHER):
+            some = sequences[start : start + _TOGETHER]
+            batch = [
+                Tokens(ids=tuple(ids[:-1]), slot=slot, wanted=tuple(range(first - 1, len(ids) - 1)))
+                for ids, first in some
+            ]
+            with self._engine.inference():
+                logprobs = self._engine.logits(batch).log_softmax(-1)
+                targets = torch.tensor([token for ids, first in some for token in ids[first:]], device=logprobs.device)
+                costs = -logprobs.gather(1, targets.unsqueeze(1)).squeeze(1)
+            parts = costs.split([len(ids) - first for ids, first in some])
+            found.extend(float(part.mean()) for part in parts)
+        return found
+
+
+@contextlib.contextmanager
+def open_workbench(settings: Settings, general: Sequence[str]) -> Generator[Workbench]:
+    """A workbench; torch's number of threads is as before afterwards."""
+    threads = torch.get_num_threads()
+    try:
+        yield Workbench(settings, general)
+    finally:
+        torch.set_num_threads(threads)
