@@ -15,7 +15,7 @@ from pathlib import Path
 
 from liveoak.config import Settings
 from liveoak.engine import Decoder, Engine
-from liveoak.errors import BadLesson, Conflict, LiveoakError, Unavailable, UserError
+from liveoak.errors import BadLesson, Conflict, LiveoakError, NotFound, Unavailable, UserError
 from liveoak.experience import Experience
 from liveoak.gate import Chain, Gate, judge
 from liveoak.learning.general import anchors, ground
@@ -89,17 +89,17 @@ class School:
         Raises:
             BadLesson: empty, or longer than allowed.
             UserError: the author may not teach the agent itself.
-            Conflict: the lesson was studied already, or what is served changed while it was.
+            Conflict: the lesson was given before, or what is served changed while it was studied.
             LearningError: the update diverged or changed nothing.
             StorageError: the new version could not be written.
         """
         if self._closed:
             raise _shutting_down()
         self._check(lesson, session, author)
+        with contextlib.suppress(NotFound):
+            status = self._experience.lesson(lesson.id).status
+            raise Conflict(f"lesson {lesson.id!r} was given before and is {status}; teach it again under a new id")
         self._experience.add_lesson(lesson, session=session, author=author, created=self._clock())
-        status = self._experience.lesson(lesson.id).status
-        if status != "waiting":
-            raise Conflict(f"lesson {lesson.id!r} was studied already, and {status}; teach it again under a new id")
         task = _Task(lesson=lesson, session=session, on_progress=_harmless(on_progress), result=Future())
         with self._door:
             if not self._closed:
@@ -151,6 +151,9 @@ class School:
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
+            if self._closed:
+                self._fail(task, _shutting_down())
+                continue
             self.studying = task.lesson.id
             try:
                 proof = self._teach(task)
@@ -160,10 +163,6 @@ class School:
                 task.result.set_result(proof)
             finally:
                 self.studying = None
-        while not self._tasks.empty():
-            task = self._tasks.get()
-            if task is not None:
-                self._fail(task, _shutting_down())
 
     def _fail(self, task: _Task, error: Exception) -> None:
         # Where the record itself is what failed, or the lesson was erased meanwhile, the caller hears the first error.
@@ -173,8 +172,6 @@ class School:
 
     def _teach(self, task: _Task) -> Proof:
         began = time.perf_counter()
-        if self._experience.lesson(task.lesson.id).status != "waiting":
-            raise Conflict(f"lesson {task.lesson.id!r} was given twice, and studied once")
         parent = self._chain.current(task.session)
         task.on_progress(Progress(stage="read", done=0, total=1))
         study = Study(self._engine, self._decoder, self._recipe, self._anchors)
