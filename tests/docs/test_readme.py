@@ -122,24 +122,26 @@ def test_commands_run_in_order(page: Path, tmp_path: Path):
             type_in(command, tmp_path, env)
 
 
-def test_python_blocks_run_against_the_server(server: str, tmp_path: Path):
-    ran = 0
+def test_python_blocks_run(server: str, tmp_path: Path):
+    """Those that talk to a server talk to the README's own, and show the version that replied."""
+    talked = 0
     for page in PAGES:
         for body in blocks(page, "python"):
             code = body.replace("http://127.0.0.1:8321", server)
-            assert code != body, f"{page}: a Python block that talks to no server"
             done = subprocess.run(
                 [sys.executable, "-c", code],
                 cwd=tmp_path,
+                env=environment(tmp_path / "home"),
                 capture_output=True,
                 text=True,
                 timeout=_SECONDS,
                 check=False,
             )
             assert done.returncode == 0, f"{page}:\n{code}\n{done.stderr}"
-            assert "agent@" in done.stdout
-            ran += 1
-    assert ran >= 1
+            if code != body:
+                assert "agent@" in done.stdout
+                talked += 1
+    assert talked >= 1
 
 
 def test_the_demonstration_runs_at_reduced_size(tmp_path: Path):

@@ -1,5 +1,6 @@
 """The demonstration's story, played against a scripted host over real HTTP: it must see failure as well as success."""
 
+import html
 import io
 import json
 from pathlib import Path
@@ -181,6 +182,13 @@ def test_the_stage_writes_results_plot_and_report(tmp_path: Path, monkeypatch: p
     assert (tmp_path / "out" / "demo.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "out" / "demo.html").read_text()
     assert "recall_learned" in page
+    # The six that it taught itself are right before and after the restart, all ten when taught.
+    asked = page.index("<h2>The exam</h2>")
+    assert page.index("<h2>Claims</h2>") < page.index("<h2>Figures</h2>") < asked
+    exam = page[asked : page.index("<h2>What the figures mean</h2>")]
+    known = make_handbook(PLAN.seed, PLAN.facts).facts[5]
+    assert exam.count('<td class="met">') == 6 + 6 + 10
+    assert f"<td>{html.escape(known.exam_question)}</td><td>{html.escape(known.answer)}</td>" in exam
     assert "http://" not in page
     assert ended.outcome.succeeded
     assert "met" in told.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -45,22 +46,25 @@ def bars(results: Results, keys: Sequence[str]) -> bytes:
 
     Where the results have none of them, the recall of each arm.
     """
-    shown = [(key, results.metrics[key]) for key in keys if key in results.metrics]
-    if not shown:
-        shown = [(arm, figures["recall"]) for arm, figures in results.arms.items() if "recall" in figures]
-    canvas = _canvas(height=0.5 + 0.42 * max(2, len(shown)))
+    rows = [_Bar.of_metric(key, results.metrics[key]) for key in keys if key in results.metrics]
+    if not rows:
+        rows = [_Bar.of_arm(arm, figures) for arm, figures in results.arms.items() if "recall" in figures]
+    canvas = _canvas(height=0.9 + 0.4 * max(2, len(rows)))
     axes = canvas.add_subplot()
-    for place, (key, figure) in enumerate(reversed(shown)):
-        colour = _OURS if key in _LEARNED or (key in results.arms and "steps" in results.arms[key]) else _BASELINE
-        axes.barh(place, figure.value, color=colour, height=0.62, xerr=_whiskers(figure), capsize=3)
-        threshold = metric(key).threshold if key in results.metrics else None
-        if threshold is not None:
-            axes.plot([threshold, threshold], [place - 0.36, place + 0.36], color=_MARK, linewidth=2)
-        end = figure.value if figure.ci95 is None else figure.ci95[1]
-        axes.text(max(end, 0) + 0.015, place, f"{figure.value:.2f}", va="center", fontsize=8)
-    axes.set_yticks(range(len(shown)), [key.removeprefix("recall_").replace("_", " ") for key, _ in reversed(shown)])
-    axes.set_xlim(0, 1.08)
-    axes.set_xlabel("share of exam questions answered (upright marks: what is wanted)")
+    for place, row in enumerate(reversed(rows)):
+        colour = _OURS if row.ours else _BASELINE
+        axes.barh(place, row.figure.value, color=colour, height=0.62, xerr=_whiskers(row.figure), capsize=3)
+        if row.threshold is not None:
+            axes.plot([row.threshold, row.threshold], [place - 0.36, place + 0.36], color=_MARK, linewidth=2)
+        # Beside the plot, where no bar, whisker or mark can cover it.
+        axes.text(1.03, place, f"{row.figure.value:.2f}", va="center", fontsize=9, weight="bold")
+        axes.text(1.15, place, row.wanted, va="center", fontsize=8, color=_MARK)
+    axes.set_yticks(range(len(rows)), [row.label for row in reversed(rows)], fontsize=9)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("share of exam questions answered", fontsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_axisbelow(True)
     return _png(canvas)
 
 
@@ -82,7 +86,43 @@ def curve(results: Results, drawn: Curve) -> bytes:
     return _png(canvas)
 
 
+_LABELS = {
+    "recall_frozen": "empty context, before",
+    "recall_in_context": "whole text in the context",
+    "recall_truncated_context": "what a small context holds",
+    "recall_learned": "empty context, studied by itself",
+    "recall_taught": "empty context, taught by a person",
+    "recall_after_restart": "the same after kill and restart",
+    "recall_after_rollback": "the same after rollback",
+}
 _LEARNED = frozenset({"recall_learned", "recall_taught", "recall_after_restart"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bar:
+    """One row of a bar plot. `ours`: something was learned before it was measured."""
+
+    label: str
+    figure: Figure
+    ours: bool
+    threshold: float | None = None
+    wanted: str = ""
+
+    @classmethod
+    def of_metric(cls, key: str, figure: Figure) -> _Bar:
+        declared = metric(key)
+        sign = "≥" if declared.better == "higher" else "≤"
+        return cls(
+            label=_LABELS.get(key, key),
+            figure=figure,
+            ours=key in _LEARNED,
+            threshold=declared.threshold,
+            wanted="" if declared.threshold is None else f"wanted {sign} {declared.threshold:g}",
+        )
+
+    @classmethod
+    def of_arm(cls, arm: str, figures: Mapping[str, Figure]) -> _Bar:
+        return cls(label=arm, figure=figures["recall"], ours="learn_seconds" in figures)
 
 
 def _has(results: Results, point: Point, drawn: Curve) -> bool:
@@ -100,7 +140,7 @@ def _canvas(*, height: float) -> Any:
     # The object interface: pyplot keeps every figure alive and looks for a display.
     from matplotlib.figure import Figure as Canvas
 
-    return Canvas(figsize=(6.4, height), dpi=144, layout="constrained")
+    return Canvas(figsize=(7.2, height), dpi=144, layout="constrained")
 
 
 def _png(canvas: Any) -> bytes:

@@ -7,19 +7,21 @@ import html
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any, cast
 
 from liveoak.lab.metrics import metric
 from liveoak.lab.plots import bars, curve, curves_of
 from liveoak.lab.results import Figure, Results, write_whole
+from liveoak.worlds import answered
 
 _RECALLS = (
     "recall_frozen",
     "recall_in_context",
     "recall_truncated_context",
     "recall_learned",
-    "recall_taught",
     "recall_after_restart",
     "recall_after_rollback",
+    "recall_taught",
 )
 
 
@@ -45,17 +47,19 @@ def render(results: Results, picture: bytes | None = None) -> str:
         "<!doctype html>",
         f'<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style></head><body>',
         f"<h1>{title}</h1><p>{html.escape(results.created)}</p>",
+        *_claims(results.config.get("claims")),
         "<h2>Figures</h2>",
         _figures(results.metrics),
         *(f"<h2>{html.escape(name)}</h2>{_image(name, data)}" for name, data in pictures),
         "<h2>Arms</h2>",
         _arms(results.arms),
+        *_exam(results.config.get("exam")),
         "<h2>What the figures mean</h2>",
         _meanings(_keys(results)),
         "<h2>Machine</h2>",
         _pairs(results.machine.model_dump(mode="json")),
         "<h2>Configuration</h2>",
-        _pairs({key: value for key, value in results.config.items() if key != "curves"}),
+        _pairs({key: value for key, value in results.config.items() if key not in _SHOWN_ELSEWHERE}),
         "</body></html>\n",
     ]
     return "\n".join(parts)
@@ -105,6 +109,39 @@ def _arms(arms: Mapping[str, Mapping[str, Figure]]) -> str:
     return f'<div class="wide"><table><tr><th>arm</th>{heads}</tr>{"".join(rows)}</table></div>'
 
 
+def _claims(claims: Any) -> list[str]:
+    """Sentences that turned out true or false."""
+    if not isinstance(claims, dict) or not claims:
+        return []
+    told = cast("dict[str, bool]", claims)
+    rows = (
+        f'<li class="{"met" if holds else "missed"}">{"✓" if holds else "✗"} {html.escape(claim)}</li>'
+        for claim, holds in told.items()
+    )
+    return ["<h2>Claims</h2>", f"<ul>{''.join(rows)}</ul>"]
+
+
+def _exam(exam: Any) -> list[str]:
+    """Every question with its true answer and what each arm replied."""
+    if not isinstance(exam, list) or not exam:
+        return []
+    asked = cast("list[dict[str, str]]", exam)
+    arms = [key for key in asked[0] if key not in ("question", "answer")]
+    heads = "".join(f"<th>{html.escape(arm.replace('_', ' '))}</th>" for arm in arms)
+    rows = (
+        f"<tr><td>{html.escape(one['question'])}</td><td>{html.escape(one['answer'])}</td>"
+        + "".join(_reply(one[arm], one["answer"]) for arm in arms)
+        + "</tr>"
+        for one in asked
+    )
+    table = f"<table><tr><th>question</th><th>true answer</th>{heads}</tr>{''.join(rows)}</table>"
+    return ["<h2>The exam</h2>", f'<div class="wide">{table}</div>']
+
+
+def _reply(reply: str, truth: str) -> str:
+    return f'<td class="{"met" if answered(reply, truth) else "missed"}">{html.escape(reply)}</td>'
+
+
 def _meanings(keys: Iterable[str]) -> str:
     return "<dl>" + "".join(f"<dt>{key}</dt><dd>{html.escape(metric(key).description)}</dd>" for key in keys) + "</dl>"
 
@@ -130,9 +167,11 @@ def _image(name: str, data: bytes) -> str:
     return f'<img alt="{html.escape(name)}" src="data:image/png;base64,{encoded}">'
 
 
+_SHOWN_ELSEWHERE = frozenset({"curves", "claims", "exam"})
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#20272b}"
     "table{border-collapse:collapse;margin:.5rem 0}td,th{border-bottom:1px solid #d8dee2;padding:.25rem .7rem;"
     "text-align:left;vertical-align:top}img{max-width:100%}.met{color:#2f6f4f}.missed{color:#b5532a}"
-    ".wide{overflow-x:auto}dt{font-weight:600}dd{margin:0 0 .4rem 1rem}"
+    "ul{list-style:none;padding:0}.wide{overflow-x:auto}.wide td{font-size:13px}"
+    "dt{font-weight:600}dd{margin:0 0 .4rem 1rem}"
 )
