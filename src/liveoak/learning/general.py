@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 
 from liveoak.engine import Decoder, Engine, Request, Sequence
+from liveoak.errors import StorageError
 from liveoak.learning.objective import ANCHOR, Example
 from liveoak.records import Message, Sampling
 
@@ -42,6 +44,7 @@ PROMPTS = (
 FREE_TEXTS = 12
 _REPLY_TOKENS = 40
 _TEXT_TOKENS = 64
+_DRAWN = TypeAdapter(tuple[tuple[tuple[int, ...], tuple[int, ...]], ...])
 _TOGETHER = 8
 """Sequences run at once, so that their logits stay small."""
 
@@ -54,12 +57,29 @@ class Ground:
 
 
 def ground(engine: Engine, decoder: Decoder, cache: Path) -> Ground:
-    """The prior's ground, from the cache or drawn now (some seconds)."""
+    """The prior's ground, from the cache or drawn now (some seconds).
+
+    Raises:
+        StorageError: it cannot be kept in the cache.
+    """
     path = cache / "ground" / f"{engine.prior.fingerprint[:24]}.json"
-    if not path.exists():
+    found = _read(path)
+    if found is None:
         _keep(path, _draw(engine, decoder))
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return Ground(tuple((tuple(ids), tuple(wanted)) for ids, wanted in found))
+        found = _read(path)
+    assert found is not None
+    return found
+
+
+def _read(path: Path) -> Ground | None:
+    """What was kept; None where there is nothing, or something damaged."""
+    try:
+        drawn = _DRAWN.validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+    if not drawn or any(wanted != tuple(range(wanted[0], len(ids))) for ids, wanted in drawn if wanted):
+        return None
+    return Ground(drawn)
 
 
 def anchors(engine: Engine, known: Ground) -> list[Example]:
@@ -100,7 +120,14 @@ def _draw(engine: Engine, decoder: Decoder) -> list[tuple[list[int], list[int]]]
 
 
 def _keep(path: Path, drawn: list[tuple[list[int], list[int]]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}")
-    draft.write_text(json.dumps(drawn), encoding="utf-8")
-    draft.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(drawn), encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise StorageError(
+            f"the prior's own replies cannot be kept in {str(path.parent)!r}: {error}; free some space there, or name "
+            "another folder with --cache"
+        ) from None
