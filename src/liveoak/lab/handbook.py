@@ -8,7 +8,7 @@ the agent after a person gave a question and answer for each fact as well; and e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
 from liveoak import __version__
@@ -18,6 +18,7 @@ from liveoak.lab.machine import Machine, describe_machine
 from liveoak.lab.order import Order
 from liveoak.lab.parts import Parts
 from liveoak.lab.results import Figure, Results, figure, figure_over, new_results
+from liveoak.learning.recipe import Recipe
 from liveoak.records import QA, Effort, Lesson, Proof
 from liveoak.worlds import Handbook, HandbookFact, make_handbook
 
@@ -94,7 +95,12 @@ def experiment(order: Order) -> Results:
     from liveoak.lab.student import open_student
 
     plan = Plan(seeds=tuple(range(order.count)))
-    config = {"prior": order.settings.prior, "facts": plan.facts, "gate": order.settings.gate.model_dump()}
+    config = {
+        "prior": order.settings.prior,
+        "facts": plan.facts,
+        "gate": order.settings.gate.model_dump(),
+        "recipe": asdict(Recipe()),
+    }
     with open_student(order.settings) as student:
         return run(
             plan,
@@ -152,7 +158,7 @@ def sit_arm(student: Student, arm: Arm, seed: int, budget: int) -> dict[str, flo
     """One arm's figures on one handbook. The agent is the prior again afterwards, whatever happened."""
     book = make_handbook(seed, arm.facts)
     if arm.way in ("learned", "taught"):
-        return _studied(student, book, arm)
+        return _studied(student, book, arm, f"seed {seed}, {arm.name}")
     context = ""
     if arm.way == "in_context":
         context = book.text
@@ -184,11 +190,11 @@ def lesson_of(book: Handbook, way: Way, effort: Effort, identifier: str) -> Less
     )
 
 
-def _studied(student: Student, book: Handbook, arm: Arm) -> dict[str, float]:
+def _studied(student: Student, book: Handbook, arm: Arm, identifier: str) -> dict[str, float]:
     root = student.root()
     student.rollback(root)
     try:
-        proof = student.learn(lesson_of(book, arm.way, arm.effort, f"{book.firm}, {arm.name}"))
+        proof = student.learn(lesson_of(book, arm.way, arm.effort, identifier))
         figures = _marked(student, sit(student, book.facts), book, "")
     finally:
         student.rollback(root)
