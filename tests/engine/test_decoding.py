@@ -143,6 +143,29 @@ def test_a_long_beginning_is_run_once_for_all_who_share_it(monkeypatch: pytest.M
     assert count == 104
 
 
+def test_a_short_beginning_in_the_cache_does_not_hide_a_long_one_that_is_shared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A chat's opening is in the cache from the first request on; a text that many ask about must still be run once."""
+    engine, slots = engine_of("llama"), slots_of("llama")
+    run, count = engine.extend, 0
+
+    def counted(ids: Any, *rest: Any) -> torch.Tensor:
+        nonlocal count
+        count += len(ids)
+        return run(ids, *rest)
+
+    monkeypatch.setattr(engine, "extend", counted)
+    decoder = Decoder(engine)
+    opening, text = some_ids(20, 5), some_ids(500, 6)
+    decoder.generate([ask(opening + some_ids(3, 1), slots[1], max_tokens=1)])
+    count = 0
+    requests = [ask(opening + text + some_ids(3, 10 + i), slots[1], max_tokens=1) for i in range(5)]
+    together = decoder.generate(requests)
+    assert count == 500 + 5 * 3
+    check_uncached(engine, requests, together)
+
+
 def test_adapters_with_equal_prompts_do_not_share(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, slots = engine_of("qwen3"), slots_of("qwen3")
     ids = some_ids(40, 8)

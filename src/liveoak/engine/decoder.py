@@ -221,14 +221,14 @@ class Decoder:
                 self._fail(live, error)
 
     def _will_be_shared(self, live: _Live, batch: list[_Live]) -> bool:
-        """Wait one step if somebody in this batch is about to cache a long beginning of this prompt."""
-        if live.drawn or live.places or live.sampling.exact:
+        """Wait one step if somebody in this batch is about to cache much more of this prompt than is cached."""
+        if live.drawn or live.sampling.exact:
             return False
         return any(
             other.weights == live.weights
             and not other.drawn
             and other.now > 1
-            and common_length(other.ids, live.ids) >= WORTH_WAITING
+            and common_length(other.ids, live.ids) - len(live.places) >= WORTH_WAITING
             for other in batch
         )
 
@@ -255,12 +255,15 @@ class Decoder:
         return hidden
 
     def _share_prompt(self, live: _Live) -> None:
-        """Let requests that wait for the same beginning find it now."""
+        """Let requests that wait for the same beginning find it now, in place of the shorter one that they have."""
         for other in self._live:
-            if not (other is live or other.places or other.sampling.exact) and other.weights == live.weights:
-                common = min(common_length(live.ids, other.ids), len(other.ids) - 1)
-                if common > 0:
-                    other.places = self.pool.hold(live.places[:common])
+            if other is live or other.drawn or other.sampling.exact or other.weights != live.weights:
+                continue
+            common = min(common_length(live.ids, other.ids), len(other.ids) - 1)
+            if common > len(other.places):
+                held = self.pool.hold(live.places[:common])
+                self.pool.release(other.places)
+                other.places = held
 
     def _route_of(self, batch: list[_Live]) -> Route:
         """The batch's route, kept while the batch stays the same, since it holds stacked weights."""
