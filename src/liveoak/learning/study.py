@@ -111,7 +111,9 @@ class Study:
         past_facts = [fact for old in past for fact in self._past_facts(old)]
         items = self._items(plan, lesson)
         rounds = recipe.views[lesson.effort]
-        steps = steps or max(4, math.ceil(len(items) * rounds / recipe.batch))
+        # A short lesson fills no batch: its steps are smaller, and as many as each fact's views need.
+        count = min(recipe.batch, max(4, len(items)))
+        steps = steps or max(4, math.ceil(len(items) * rounds / count))
         before = slot.master.clone()
         update = Update(self._engine, slot, {"anchor": recipe.anchor_weight}, AdamSettings())
         deck = _Deck(items, rng)
@@ -119,7 +121,6 @@ class Study:
         trained = processed = asked = 0
         try:
             for step in range(steps):
-                count = min(recipe.batch, max(4, len(items)))
                 examples = [self._example(item, rng, avoid) for item in deck.deal(count)]
                 asked += len(examples)
                 if past_facts:
