@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +19,7 @@ from liveoak.engine import Sequence as Tokens
 from liveoak.errors import BadLesson, LearningError
 from liveoak.learning.asking import BRIEF, Fact, ask, tell_apart
 from liveoak.learning.facts import given_facts, read_lesson, stated_facts
-from liveoak.learning.objective import Example
+from liveoak.learning.objective import ANCHOR, Example
 from liveoak.learning.recipe import Recipe
 from liveoak.learning.spans import content_words
 from liveoak.learning.update import AdamSettings, Update
@@ -128,7 +128,7 @@ class Study:
                     examples += [self._example(fact, rng, avoid) for fact in repeats]
                 examples += rng.sample(list(self._anchors), min(recipe.anchors, len(self._anchors)))
                 done = update.step(sorted(examples, key=lambda e: e.ids), _rate(recipe.rate, step, steps))
-                last = done.losses[_lesson_signal(recipe)]
+                last = _lesson_loss(done.losses)
                 first = first if step else last
                 trained += done.credited
                 processed += done.processed
@@ -222,8 +222,10 @@ class _Deck:
         return dealt
 
 
-def _lesson_signal(recipe: Recipe) -> str:
-    return "distillation" if recipe.method == "distil" else "imitation"
+def _lesson_loss(losses: Mapping[str, float]) -> float:
+    """Mean over the lesson's own signals. Given answers and demonstrations are imitated whatever the method."""
+    own = [loss for signal, loss in losses.items() if signal != ANCHOR]
+    return sum(own) / len(own)
 
 
 def _rate(highest: float, step: int, steps: int) -> float:
