@@ -31,6 +31,15 @@ def test_source_and_statements_are_read_as_one_text():
     assert [one.text for one in reading.sentences] == ["It is old.", "It is red.", "It is tall."]
 
 
+def test_what_is_said_twice_is_read_once():
+    reading = read_lesson(
+        lesson(source="# A\nIt is old. It is red.\n# B\nIt is old.", statements=("It is red.", "New."))
+    )
+    assert [(one.text, one.heading) for one in reading.sentences] == [
+        ("It is old.", "A"), ("It is red.", "A"), ("New.", ""),
+    ]  # fmt: skip
+
+
 def test_the_subject_is_the_name_that_the_text_repeats():
     text = "# Oak House\nOak House is old. Ask Runa Hessel. In Oak House live 12 people."
     assert subject_of(read(text), "a topic") == "Oak House"

@@ -48,8 +48,8 @@ class Heard:
         assert isinstance(last, Finished | Failed)
         return last
 
-    def finished(self) -> Finished:
-        end = self.end()
+    def finished(self, timeout: float = 60) -> Finished:
+        end = self.end(timeout)
         assert isinstance(end, Finished), end
         return end
 

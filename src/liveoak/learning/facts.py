@@ -17,8 +17,10 @@ from liveoak.records import Lesson
 def read_lesson(lesson: Lesson) -> Reading:
     """The lesson's source and statements as one text."""
     reading = read(lesson.source)
-    stated = tuple(sentence for statement in lesson.statements for sentence in read(statement).sentences)
-    return Reading(title=reading.title or lesson.topic, sentences=reading.sentences + stated)
+    stated = (sentence for statement in lesson.statements for sentence in read(statement).sentences)
+    # What is said twice is one fact, not two.
+    once = {sentence.text: sentence for sentence in reversed((*reading.sentences, *stated))}
+    return Reading(title=reading.title or lesson.topic, sentences=tuple(reversed(once.values())))
 
 
 def given_facts(lesson: Lesson) -> list[Fact]:
@@ -58,7 +60,8 @@ def surprising(engine: Engine, sentences: Seq[Sentence], count: int) -> list[tup
     """The `count` words that the prior expects least where they stand, one a sentence."""
     ranked: list[tuple[float, int, AnswerSpan]] = []
     for place, sentence in enumerate(sentences):
-        spans = phrase_spans(sentence.text)
+        # A sentence's first word surprises for being first, whatever it says.
+        spans = [span for span in phrase_spans(sentence.text) if span.start > 0]
         if spans and count > 0:
             costs = _costs(engine, sentence, spans)
             cost, span = max(zip(costs, spans, strict=True), key=lambda pair: pair[0])

@@ -1,0 +1,69 @@
+"""The default prior, with the default recipe: it does not know, it learns, it knows, and its neighbours do not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from small_life import Heard, chat, user
+
+from liveoak.config import Settings, load_settings
+from liveoak.errors import BadLesson
+from liveoak.records import Lesson, Proof, Sampling
+from liveoak.runtime import Runtime
+from liveoak.runtime.tools import lesson_of
+
+STATEMENTS = (
+    "The key to the boathouse hangs with Runa Hessel.",
+    "The boathouse opens at 7:25.",
+    "Guests of the boathouse pay 14 euros.",
+)
+QUESTION = "Who has the boathouse key? Answer in a few words."
+
+
+@pytest.mark.prior
+def test_a_session_learns_what_the_agent_does_not_know(tmp_path: Path):
+    settings = Settings(home=tmp_path / "home", cache=load_settings().cache)
+    greedy = Sampling(temperature=0, max_tokens=16, exact=True)
+    with Runtime(settings) as runtime:
+        before = runtime.score([user(QUESTION)], "Runa Hessel")
+        assert "Runa" not in runtime.ask(chat(QUESTION, sampling=greedy)).message.content
+        proof = runtime.learn(
+            Lesson(id="l", topic="the boathouse", statements=STATEMENTS, effort="medium"), session="front-desk"
+        )
+        assert proof.verdict.kept, proof.verdict.reasons
+        assert proof.loss_after < proof.loss_before
+        assert proof.recall_after > proof.recall_before
+        assert proof.retention_nats <= 0.10
+        learned = runtime.score([user(QUESTION)], "Runa Hessel", session="front-desk")
+        assert sum(learned) > sum(before) + 5
+        reply = runtime.ask(chat(QUESTION, session="front-desk", sampling=greedy))
+        assert "Runa" in reply.message.content
+        assert reply.version == proof.version
+        assert runtime.score([user(QUESTION)], "Runa Hessel") == before, "nobody else's logits moved by a bit"
+    with Runtime(settings) as again:
+        assert again.score([user(QUESTION)], "Runa Hessel", session="front-desk") == learned
+        again_said = again.ask(chat(QUESTION, model=f"agent@{proof.version}", sampling=greedy))
+        assert again_said.message.content == reply.message.content
+
+
+@pytest.mark.prior
+def test_a_forced_call_is_a_lesson_about_what_was_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    taught: list[Lesson] = []
+
+    def keep(lesson: Lesson, **_: object) -> Proof:
+        taught.append(lesson)
+        raise BadLesson("only looked at")
+
+    with Runtime(Settings(home=tmp_path / "home", cache=load_settings().cache)) as runtime:
+        monkeypatch.setattr(runtime._school, "learn", keep)  # pyright: ignore[reportPrivateUsage]
+        heard = Heard()
+        said = f"Please learn this by heart: {' '.join(STATEMENTS)}"
+        sampling = Sampling(temperature=0, max_tokens=600)
+        runtime.chat(chat(said, session="s", tool_choice="learn", sampling=sampling), heard)
+        done = heard.finished(timeout=240)
+    (call,) = done.message.tool_calls
+    (lesson,) = taught
+    assert lesson == replace(lesson_of(call), id=lesson.id)
+    assert "boathouse" in " ".join(lesson.statements).lower()
