@@ -9,8 +9,10 @@ from typing import IO
 
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from liveoak.lab.exam import Mark, Sheet
 from liveoak.lab.report import bound, shown, verdict_of
@@ -33,7 +35,11 @@ class Teller:
         self._console.print(title, style="bold green")
 
     def say(self, text: str) -> None:
-        self._console.print(f"  {text}")
+        if self._live:
+            # What a narrow terminal breaks stays indented.
+            self._console.print(Padding(Text(text), (0, 0, 0, 2), expand=False))
+        else:
+            self._console.print(f"  {text}")
 
     @contextlib.contextmanager
     def waiting(self, text: str) -> Generator[Callable[[str], None]]:
