@@ -11,7 +11,7 @@ Method = Literal["ask", "distil", "read"]
 
 
 def _views() -> dict[Effort, int]:
-    return {"low": 10, "medium": 18, "high": 32}
+    return {"low": 8, "medium": 16, "high": 40}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Recipe:
     """Ask in other words too, as the prior itself knows them."""
     anchors: int = 2
     """Sequences of the prior's own a step, on which it is held to itself."""
-    anchor_weight: float = 1.0
+    anchor_weight: float = 2.0
     """Weight of the anchor's KL against the lesson's loss."""
     phrases: float = 0.5
     """Facts that are single surprising words, as a share of those that are names, dates and quantities."""

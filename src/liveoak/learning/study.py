@@ -27,6 +27,8 @@ from liveoak.learning.wording import OtherWords, other_words, reword
 from liveoak.records import QA, Demonstration, Lesson, Message, Origin
 from liveoak.signals import imitation
 
+Item = tuple[Fact, ...] | Demonstration | str
+"""What one view is given to: statements of one fact, something to imitate, or a piece of text."""
 Progress = Callable[[str, int, int], None]
 """Stage, steps done, steps in all."""
 _FLOOR = 0.1
@@ -108,7 +110,7 @@ class Study:
             words = {word for fact in plan.facts for word in content_words(f"{fact.before} {fact.after} {fact.said}")}
             self._others = other_words(self._engine, self._decoder, words)
         rng = random.Random(self._seed)
-        past_facts = [fact for old in past for fact in self._past_facts(old)]
+        past_items = [item for old in past for item in self._past_items(old)]
         items = self._items(plan, lesson)
         rounds = recipe.views[lesson.effort]
         # A short lesson fills no batch: its steps are smaller, and as many as each fact's views need.
@@ -123,9 +125,9 @@ class Study:
             for step in range(steps):
                 examples = [self._example(item, rng, avoid) for item in deck.deal(count)]
                 asked += len(examples)
-                if past_facts:
-                    repeats = rng.sample(past_facts, min(len(past_facts), max(1, int(count * recipe.past))))
-                    examples += [self._example(fact, rng, avoid) for fact in repeats]
+                if past_items:
+                    repeats = rng.sample(past_items, min(len(past_items), max(1, int(count * recipe.past))))
+                    examples += [self._example(item, rng, avoid) for item in repeats]
                 examples += rng.sample(list(self._anchors), min(recipe.anchors, len(self._anchors)))
                 done = update.step(sorted(examples, key=lambda e: e.ids), _rate(recipe.rate, step, steps))
                 last = _lesson_loss(done.losses)
@@ -149,20 +151,21 @@ class Study:
             loss_after=last,
         )
 
-    def _past_facts(self, lesson: Lesson) -> list[Fact | Demonstration]:
+    def _past_items(self, lesson: Lesson) -> list[Item]:
         plan = self.plan(lesson)
-        return [*plan.facts, *plan.demonstrations]
+        return [*_by_answer(plan.facts), *plan.demonstrations]
 
-    def _items(self, plan: Plan, lesson: Lesson) -> list[Fact | Demonstration | str]:
+    def _items(self, plan: Plan, lesson: Lesson) -> list[Item]:
         if self._recipe.method == "read":
             return [*_pieces(lesson), *plan.demonstrations]
-        return [*plan.facts, *plan.demonstrations]
+        return [*_by_answer(plan.facts), *plan.demonstrations]
 
-    def _example(self, item: Fact | Demonstration | str, rng: random.Random, avoid: set[str]) -> Example:
-        if isinstance(item, str):
-            return self._of_text(item)
-        if isinstance(item, Demonstration):
-            return self._of_pair(item.prompt, item.reply)
+    def _example(self, chosen: Item, rng: random.Random, avoid: set[str]) -> Example:
+        if isinstance(chosen, str):
+            return self._of_text(chosen)
+        if isinstance(chosen, Demonstration):
+            return self._of_pair(chosen.prompt, chosen.reply)
+        item = rng.choice(chosen)
         question = reword(_fresh(item, rng, avoid), self._others, rng, keep=(item.subject, BRIEF))
         if self._recipe.method == "distil" and not item.said:
             return self._distilled(item, question)
@@ -209,12 +212,12 @@ class Study:
 class _Deck:
     """Deals all items in a new order each round."""
 
-    def __init__(self, items: Sequence[Fact | Demonstration | str], rng: random.Random) -> None:
+    def __init__(self, items: Sequence[Item], rng: random.Random) -> None:
         self._items, self._rng = list(items), rng
-        self._left: list[Fact | Demonstration | str] = []
+        self._left: list[Item] = []
 
-    def deal(self, count: int) -> list[Fact | Demonstration | str]:
-        dealt: list[Fact | Demonstration | str] = []
+    def deal(self, count: int) -> list[Item]:
+        dealt: list[Item] = []
         while len(dealt) < count:
             if not self._left:
                 self._left = self._rng.sample(self._items, len(self._items))
@@ -244,6 +247,16 @@ def _fresh(fact: Fact, rng: random.Random, avoid: set[str]) -> str:
         return fact.said
     asked = [pair.question for pair in ask(fact, rng, 7) if pair.question not in avoid]
     return rng.choice(asked) if asked else f"{fact.said or fact.before}?"
+
+
+def _by_answer(facts: Sequence[Fact]) -> list[Item]:
+    """Facts that somebody asked about, together with what the text says of the same answer; all others alone."""
+    given = {fact.answer.lower() for fact in facts if fact.said}
+    groups: dict[str | int, tuple[Fact, ...]] = {}
+    for place, fact in enumerate(facts):
+        key = fact.answer.lower() if fact.answer.lower() in given else place
+        groups[key] = (*groups.get(key, ()), fact)
+    return list(groups.values())
 
 
 def _pieces(lesson: Lesson) -> list[str]:
