@@ -28,7 +28,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Which invented handbook.")] = 0,
     facts: Annotated[int, typer.Option(min=1, max=60, help="Facts in the handbook; each is asked about.")] = 20,
     budget: Annotated[int, typer.Option(min=64, help="Tokens that the truncated context may hold.")] = 512,
-    effort: Annotated[Effort, typer.Option(help="How long to study.")] = "medium",
+    effort: Annotated[Effort, typer.Option(help="How long to study.")] = "high",
     out: Annotated[Path, typer.Option(help="Folder of demo.json, demo.html and demo.png.")] = Path("results"),
 ) -> None:
     """Watch an agent fail a question, study, lose its context and answer; survive SIGKILL; be rolled back.

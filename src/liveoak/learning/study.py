@@ -166,7 +166,10 @@ class Study:
         if isinstance(chosen, Demonstration):
             return self._of_pair(chosen.prompt, chosen.reply)
         item = rng.choice(chosen)
-        question = reword(_fresh(item, rng, avoid), self._others, rng, keep=(item.subject, BRIEF))
+        asked = _fresh(item, rng, avoid)
+        question = reword(asked, self._others, rng, keep=(item.subject, BRIEF))
+        if item.answer.lower() in question.lower():  # another word for something else may be the answer
+            question = asked
         if self._recipe.method == "distil" and not item.said:
             return self._distilled(item, question)
         return self._of_pair(question, item.answer)

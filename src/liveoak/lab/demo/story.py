@@ -26,7 +26,7 @@ class Plan:
     seed: int = 0
     facts: int = 20
     budget: int = 512
-    effort: Effort = "medium"
+    effort: Effort = "high"
 
 
 def tell_handbook(plan: Plan, server: Killable, agent: str, teller: Teller) -> Outcome:
