@@ -72,6 +72,15 @@ def test_equals_the_tokenizers_own_template(family: str, data: st.DataObject, ge
 
 
 @families
+@pytest.mark.parametrize("content", ["\n ", " \n", "\n\n  a \n ", "\t\nb\n\t", " ", "\n"])
+def test_white_space_around_a_content_is_kept_or_stripped_as_the_template_does(family: str, content: str) -> None:
+    tokenizer = tokenizer_of(family)
+    for last in ((), (Message(role="user", content=content),)):
+        messages = (Message(role="user", content="x"), Message(role="assistant", content=content), *last)
+        assert list(tokenizer.render(messages, ()).ids) == own(tokenizer, messages)
+
+
+@families
 @often
 @given(data=st.data())
 def test_markers_in_content_stay_text(family: str, data: st.DataObject) -> None:

@@ -184,25 +184,27 @@ def _forms(field: _Field) -> Iterator[tuple[Part, ...]]:
     """The ways in which templates write a content, the most faithful first."""
     yield field.parts
     if field.kind in ("content", "reasoning"):
-        for left, right in ((True, True), (True, False), (False, True)):
-            yield _strip(field.parts, left=left, right=right)
+        # Some templates strip all white space, some line breaks alone.
+        for what in (None, "\n"):
+            for left, right in ((True, True), (True, False), (False, True)):
+                yield _strip(field.parts, what, left=left, right=right)
     for ascii_only in (False, True):
         yield tuple(
             Part(text=json.dumps(part.text, ensure_ascii=ascii_only)[1:-1], origin=part.origin) for part in field.parts
         )
 
 
-def _strip(parts: tuple[Part, ...], *, left: bool, right: bool) -> tuple[Part, ...]:
-    """The parts with the white space at the ends of their joined text removed."""
+def _strip(parts: tuple[Part, ...], what: str | None, *, left: bool, right: bool) -> tuple[Part, ...]:
+    """The parts with the white space at the ends of their joined text removed; `what` as in `str.strip`."""
     kept = list(parts)
     if left:
         for index, part in enumerate(kept):
-            kept[index] = dataclasses.replace(part, text=part.text.lstrip())
+            kept[index] = dataclasses.replace(part, text=part.text.lstrip(what))
             if kept[index].text:
                 break
     if right:
         for index in range(len(kept) - 1, -1, -1):
-            kept[index] = dataclasses.replace(kept[index], text=kept[index].text.rstrip())
+            kept[index] = dataclasses.replace(kept[index], text=kept[index].text.rstrip(what))
             if kept[index].text:
                 break
     return tuple(kept)
