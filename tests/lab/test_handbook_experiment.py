@@ -20,7 +20,7 @@ from liveoak.lab.student import RuntimeStudent
 from liveoak.records import Lesson, Proof, Verdict
 from liveoak.worlds import HandbookFact, make_handbook
 
-PLAN = Plan(seeds=(0, 1, 2), facts=4, sizes=(2, 4, 6), budget=300)
+PLAN = Plan(seeds=(0, 1, 2), facts=4, effort="medium", sizes=(2, 4, 6), budget=300)
 MACHINE = describe_machine()
 
 
@@ -188,7 +188,7 @@ def test_a_failing_headline_arm_leaves_its_figures_out(tmp_path: Path):
 
 
 def test_one_seed_has_no_intervals(tmp_path: Path):
-    results = go(Pupil(), tmp_path, Plan(seeds=(0,), facts=4, sizes=(2,), efforts=("low",), budget=300))
+    results = go(Pupil(), tmp_path, Plan(seeds=(0,), facts=4, effort="low", sizes=(2,), efforts=("low",), budget=300))
     assert all(figure.ci95 is None for figure in results.metrics.values())
 
 
@@ -196,7 +196,10 @@ def test_arms_come_once_and_the_main_ones_first():
     arms = Plan().arms()
     assert len(arms) == len(set(arms)) == 10
     assert [arm.way for arm in arms[:5]] == ["frozen", "in_context", "truncated_context", "learned", "taught"]
-    assert Arm(way="learned", facts=20).name == "learned, 20 facts, medium effort"
+    assert Plan().main("learned").name == "learned, 20 facts, high effort"
+    assert Arm(way="learned", facts=5, effort="low").name == "learned, 5 facts, low effort"
+    # The curves meet in the headline's arm, which is studied once.
+    assert arms.count(Plan().main("learned")) == 1
 
 
 def test_the_page_shows_every_figure_and_needs_no_network(tmp_path: Path):

@@ -51,7 +51,7 @@ class Arm:
 
     way: Way
     facts: int
-    effort: Effort = "medium"
+    effort: Effort
 
     @property
     def name(self) -> str:
@@ -61,25 +61,34 @@ class Arm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is run. `budget` is the small context, in tokens, reply included."""
+    """What is run. `budget` is the small context, in tokens, reply included.
+
+    `effort` is that of every arm but those of the curve over effort, and the demonstration's own. Sizes are such that
+    five seeds take some 40 minutes on two cores.
+    """
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     facts: int = 20
     budget: int = 512
+    effort: Effort = "high"
     efforts: tuple[Effort, ...] = ("low", "medium", "high")
-    sizes: tuple[int, ...] = (5, 10, 20, 40)
+    sizes: tuple[int, ...] = (5, 10, 20, 30)
+
+    def main(self, way: Way) -> Arm:
+        """The arm of the headline figures."""
+        return Arm(way=way, facts=self.facts, effort=self.effort)
 
     def arms(self) -> tuple[Arm, ...]:
         """Each arm once, the main ones first."""
-        main = [Arm(way=way, facts=self.facts) for way in _WAYS]
+        main = [self.main(way) for way in _WAYS]
         efforts = [Arm(way="learned", facts=self.facts, effort=effort) for effort in self.efforts]
-        sizes = [Arm(way="learned", facts=size) for size in self.sizes]
+        sizes = [Arm(way="learned", facts=size, effort=self.effort) for size in self.sizes]
         return tuple(dict.fromkeys([*main, *efforts, *sizes]))
 
     def curves(self) -> list[dict[str, Any]]:
         """What the report draws, in the form that `lab.plots.Curve` reads."""
         efforts = [(effort, Arm(way="learned", facts=self.facts, effort=effort)) for effort in self.efforts]
-        sizes = [(size, Arm(way="learned", facts=size)) for size in self.sizes]
+        sizes = [(size, Arm(way="learned", facts=size, effort=self.effort)) for size in self.sizes]
         return [
             _curve("Recall over effort", "effort of the lesson", efforts),
             _curve("Recall over the number of facts", "facts in the handbook", sizes),
@@ -98,6 +107,7 @@ def experiment(order: Order) -> Results:
     config = {
         "prior": order.settings.prior,
         "facts": plan.facts,
+        "effort": plan.effort,
         "gate": order.settings.gate.model_dump(),
         "recipe": asdict(Recipe()),
     }
@@ -226,7 +236,7 @@ def _over_seeds(parts: Iterable[Mapping[str, float]]) -> dict[str, Figure]:
 
 
 def _headline(plan: Plan, done: Mapping[Arm, Mapping[int, Mapping[str, float]]]) -> dict[str, Figure]:
-    main = {way: done[Arm(way=way, facts=plan.facts)] for way in _WAYS}
+    main = {way: done[plan.main(way)] for way in _WAYS}
     figures = {
         f"recall_{way}": figure_over(f"recall_{way}", [part["recall"] for part in by_seed.values()])
         for way, by_seed in main.items()
