@@ -74,16 +74,12 @@ class Runtime:
             self.experience = stack.enter_context(Experience(home.database, clock=clock))
             torch.set_num_threads(settings.threads or os.cpu_count() or 1)
             device = choose_device(settings.device)
-            prior = load_prior(
-                settings.prior,
-                cache=settings.cache,
-                dtype=choose_dtype(settings.dtype, device),
-                device=device,
-                accept_licence=settings.accept_licence,
-                progress=on_fetch,
-            )
+            # In a thread that ends: OpenMP keeps a team for every thread that ever computed, and with more teams
+            # than processors each of them sleeps at every step instead of waiting for it.
+            with ThreadPoolExecutor(1, thread_name_prefix="liveoak-load") as loader:
+                self._engine = loader.submit(_load, settings, device, on_fetch).result()
+            prior = self._engine.prior
             self.prior_name = settings.prior
-            self._engine = Engine(prior)
             self._context = min(settings.context, prior.context_length)
             self._decoder = Decoder(self._engine)
             self._chain = Chain(
@@ -281,10 +277,13 @@ class Runtime:
         }
 
     def _serve(self) -> None:
+        """Step while replies are under way. A lesson's own questions are stepped by the thread that asks them, so
+        that a process which only learns computes in one thread."""
         while not self._stopped:
-            self._work.clear()
-            if not self._decoder.step():
-                self._work.wait(_IDLE_SECONDS)
+            if self._work.wait(_IDLE_SECONDS):
+                self._work.clear()
+                while not self._stopped and self._decoder.step():
+                    pass
 
     def _stop_serving(self) -> None:
         self._stopped = True
@@ -330,3 +329,15 @@ class Runtime:
         if session is not None:
             self.experience.session(session)
         return session
+
+
+def _load(settings: Settings, device: torch.device, on_fetch: Callable[[str, int, int], None] | None) -> Engine:
+    prior = load_prior(
+        settings.prior,
+        cache=settings.cache,
+        dtype=choose_dtype(settings.dtype, device),
+        device=device,
+        accept_licence=settings.accept_licence,
+        progress=on_fetch,
+    )
+    return Engine(prior)
