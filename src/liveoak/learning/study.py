@@ -72,6 +72,7 @@ class Study:
         self._engine, self._decoder, self._recipe = engine, decoder, recipe
         self._anchors, self._seed = anchors, seed
         self._others: OtherWords = {}
+        self._plans: dict[Lesson, Plan] = {}
 
     def plan(self, lesson: Lesson) -> Plan:
         """Read a lesson: the same plan every time, so that what it kept aside can be asked again later.
@@ -79,6 +80,11 @@ class Study:
         Raises:
             BadLesson: there is nothing in it that can be asked about or imitated.
         """
+        if lesson not in self._plans:
+            self._plans[lesson] = self._read(lesson)
+        return self._plans[lesson]
+
+    def _read(self, lesson: Lesson) -> Plan:
         facts = tuple(tell_apart(given_facts(lesson) + stated_facts(self._engine, lesson, self._recipe)))
         if not facts and not lesson.demonstrations:
             raise BadLesson(
@@ -110,7 +116,7 @@ class Study:
             words = {word for fact in plan.facts for word in content_words(f"{fact.before} {fact.after} {fact.said}")}
             self._others = other_words(self._engine, self._decoder, words)
         rng = random.Random(self._seed)
-        past_items = [item for old in past for item in self._past_items(old)]
+        past_items = [item for old in past for item in _askable(self.plan(old))]
         items = self._items(plan, lesson)
         rounds = recipe.views[lesson.effort]
         # A short lesson fills no batch: its steps are smaller, and as many as each fact's views need.
@@ -151,14 +157,10 @@ class Study:
             loss_after=last,
         )
 
-    def _past_items(self, lesson: Lesson) -> list[Item]:
-        plan = self.plan(lesson)
-        return [*_by_answer(plan.facts), *plan.demonstrations]
-
     def _items(self, plan: Plan, lesson: Lesson) -> list[Item]:
         if self._recipe.method == "read":
             return [*_pieces(lesson), *plan.demonstrations]
-        return [*_by_answer(plan.facts), *plan.demonstrations]
+        return _askable(plan)
 
     def _example(self, chosen: Item, rng: random.Random, avoid: set[str]) -> Example:
         if isinstance(chosen, str):
@@ -250,6 +252,10 @@ def _fresh(fact: Fact, rng: random.Random, avoid: set[str]) -> str:
         return fact.said
     asked = [pair.question for pair in ask(fact, rng, 7) if pair.question not in avoid]
     return rng.choice(asked) if asked else f"{fact.said or fact.before}?"
+
+
+def _askable(plan: Plan) -> list[Item]:
+    return [*_by_answer(plan.facts), *plan.demonstrations]
 
 
 def _by_answer(facts: Sequence[Fact]) -> list[Item]:
