@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from record_samples import a_session, a_turn
+from small_disk import mounted
 
 from liveoak.errors import Conflict, StorageError, UserError
 from liveoak.experience import Experience
@@ -39,18 +40,8 @@ def fill(experience: Experience) -> list[Turn]:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of one MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    permitted = os.geteuid() == 0 and subprocess.run(mount, capture_output=True).returncode == 0
-    if not permitted:
-        if os.environ.get("CI") == "true" and os.geteuid() == 0:
-            pytest.fail(f"{' '.join(mount)} is refused, so that the full disk goes untested")
-        pytest.skip("mounting a small disk takes root")
-    try:
+    with mounted(tmp_path / "small", 1) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_disk_full(small_disk: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_disk import mounted
 from small_life import FACT, chat, lesson, user
 
 from liveoak.errors import BadSettings, Conflict, NotFound, StorageError, UserError
@@ -216,18 +217,8 @@ def test_device_and_number_format():
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of three MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
-    permitted = os.geteuid() == 0 and subprocess.run(mount, capture_output=True).returncode == 0
-    if not permitted:
-        if os.environ.get("CI") == "true" and os.geteuid() == 0:
-            pytest.fail(f"{' '.join(mount)} is refused, so that the full disk goes untested")
-        pytest.skip("mounting a small disk takes root")
-    try:
+    with mounted(tmp_path / "small", 3) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def fill(folder: Path, leave: int) -> Path:
