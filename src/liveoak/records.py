@@ -108,8 +108,27 @@ class Turn:
     created: float
     ids: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
-    """One per id, under the version that sampled it, before temperature."""
+    """One per id, under the version that sampled it, before temperature; 0 where the token was forced."""
     version: str | None = None
+    spans: tuple[Span, ...] = ()
+    """Of `ids`, in order and without gap: acted where the agent chose, scaffold where the runtime or a grammar left it
+    no choice. Empty: all of them are of `origin`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A text that the agent keeps in the prompt of a session."""
+
+    id: str
+    session: str
+    turn: str
+    """The turn in which the agent called `note`."""
+    text: str
+    tokens: int
+    """What it takes of the prompt."""
+    created: float
+    dropped: str | None = None
+    """The later note that it made room for; None: it is in the prompt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,6 +317,15 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """The agent called `note`. `note` is None and `error` says why where nothing was kept."""
+
+    call: ToolCall
+    note: Note | None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """The reply is complete and durable."""
 
@@ -317,4 +345,4 @@ class Failed:
     error: Exception
 
 
-ReplyEvent = Delta | LearnStarted | Learned | Finished | Failed
+ReplyEvent = Delta | LearnStarted | Learned | Noted | Finished | Failed

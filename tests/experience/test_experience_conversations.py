@@ -269,6 +269,7 @@ def test_counts(experience: Experience) -> None:
     assert experience.counts() == {
         "sessions": 1,
         "turns": 2,
+        "notes": 0,
         "feedback": 1,
         "lessons": 0,
         "versions": 0,

@@ -13,7 +13,7 @@ from record_samples import a_proof, a_session, a_turn, a_version, feedback_on
 from liveoak.errors import Conflict, NotFound, StorageError
 from liveoak.experience import Erased, Experience
 from liveoak.experience.database import Database
-from liveoak.records import QA, Lesson
+from liveoak.records import QA, Lesson, Note
 
 
 def live(experience: Experience, session: str, secret: str) -> None:
@@ -21,6 +21,8 @@ def live(experience: Experience, session: str, secret: str) -> None:
     experience.add_session(a_session(session, author=f"author {secret}"))
     for index in range(3):
         experience.append(a_turn(index, session, text=secret * 200))
+    note = Note(id=f"n-{session}", session=session, turn=f"{session}-0", text=secret * 50, tokens=9, created=3.0)
+    experience.add_note(note)
     said = feedback_on(f"{session}-0", f"f-{session}", kind="correction", text=secret, author=secret)
     experience.add_feedback(said)
     lesson = Lesson(id=f"l-{session}", topic=secret, questions=(QA(question=secret, answer=secret),), source=secret)

@@ -22,6 +22,7 @@ def erase(connection: Connection, session: str, *, created: float) -> Erased:
     versions = _touched(connection, session)
     turns = select(schema.turns.c.id).where(schema.turns.c.session == session)
     feedback = connection.execute(delete(schema.feedback).where(schema.feedback.c.turn.in_(turns))).rowcount
+    _drop(connection, schema.notes, session)
     erased = Erased(
         session=session,
         created=created,
@@ -51,7 +52,10 @@ def mark_scrubbed(connection: Connection, sessions: list[str]) -> None:
 
 
 def counts(connection: Connection) -> dict[str, int]:
-    tables = (schema.sessions, schema.turns, schema.feedback, schema.lessons, schema.versions, _erasures)
+    tables = (
+        *(schema.sessions, schema.turns, schema.notes, schema.feedback, schema.lessons, schema.versions),
+        _erasures,
+    )
     return {table.name: connection.execute(select(func.count()).select_from(table)).scalar_one() for table in tables}
 
 

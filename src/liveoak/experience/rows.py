@@ -9,7 +9,7 @@ from typing import Any
 from liveoak.errors import StorageError, UserError
 from liveoak.experience.codec import JsonCodec, pack_floats, pack_ids, unpack_floats, unpack_ids
 from liveoak.experience.entries import Erased, HeadMove, LessonRecord
-from liveoak.records import Feedback, Lesson, Message, Origin, Proof, Session, Turn, Verdict, Version
+from liveoak.records import Feedback, Lesson, Message, Note, Origin, Proof, Session, Span, Turn, Verdict, Version
 
 Row = Mapping[str, Any]
 
@@ -17,6 +17,7 @@ _messages: JsonCodec[Message] = JsonCodec(Message)
 _lessons: JsonCodec[Lesson] = JsonCodec(Lesson)
 _proofs: JsonCodec[Proof] = JsonCodec(Proof)
 _verdicts: JsonCodec[Verdict] = JsonCodec(Verdict)
+_spans: JsonCodec[tuple[Span, ...]] = JsonCodec(tuple[Span, ...])
 _names: JsonCodec[tuple[str, ...]] = JsonCodec(tuple[str, ...])
 
 
@@ -39,6 +40,7 @@ def from_turn(turn: Turn) -> dict[str, Any]:
             f"turn {turn.id!r} cannot be recorded: {len(turn.logprobs)} log-probabilities for {len(turn.ids)} ids; "
             "expected one per id, or none"
         )
+    _check_spans(turn)
     return {
         "id": turn.id,
         "session": turn.session,
@@ -49,6 +51,7 @@ def from_turn(turn: Turn) -> dict[str, Any]:
         "message": _messages.encode(turn.message),
         "ids": pack_ids(turn.ids),
         "logprobs": pack_floats(turn.logprobs),
+        "spans": _spans.encode(turn.spans) if turn.spans else None,
     }
 
 
@@ -63,7 +66,18 @@ def to_turn(row: Row) -> Turn:
         ids=unpack_ids(row["ids"]),
         logprobs=unpack_floats(row["logprobs"]),
         version=row["version"],
+        spans=() if row["spans"] is None else _spans.decode(row["spans"]),
     )
+
+
+def from_note(note: Note) -> dict[str, Any]:
+    fields = ("id", "session", "turn", "text", "tokens", "dropped")
+    return {**{name: getattr(note, name) for name in fields}, "created": finite("created", note.created)}
+
+
+def to_note(row: Row) -> Note:
+    fields = ("id", "session", "turn", "text", "tokens", "created", "dropped")
+    return Note(**{name: row[name] for name in fields})
 
 
 def from_feedback(feedback: Feedback) -> dict[str, Any]:
@@ -166,6 +180,20 @@ def finite(name: str, value: float) -> float:
     if not math.isfinite(value):
         raise UserError(f"{name} {value!r} cannot be recorded: expected seconds since the epoch")
     return value
+
+
+def _check_spans(turn: Turn) -> None:
+    borders = [0, *(span.end for span in turn.spans)]
+    if turn.spans and (
+        [span.start for span in turn.spans] != borders[:-1]
+        or borders[-1] != len(turn.ids)
+        or any(span.end <= span.start for span in turn.spans)
+    ):
+        ranges = [(span.start, span.end) for span in turn.spans]
+        raise UserError(
+            f"turn {turn.id!r} cannot be recorded: its spans {ranges!r} do not cover its {len(turn.ids)} ids; "
+            "expected each id in one span, in order, or no spans"
+        )
 
 
 def _origin(text: str) -> Origin:

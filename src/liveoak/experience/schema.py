@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """The last migration. A test holds it against the migrations folder."""
 
 REVISION_TABLE = "experience_schema"
@@ -63,7 +63,22 @@ turns = Table(
     Column("message", Text, nullable=False),
     Column("ids", LargeBinary, nullable=False),
     Column("logprobs", LargeBinary, nullable=False),
+    Column("spans", Text),
     UniqueConstraint("session", "index"),
+    sqlite_autoincrement=True,
+)
+
+notes = Table(
+    "notes",
+    metadata,
+    Column("seq", _SEQUENCE, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("session", String, ForeignKey("sessions.id"), nullable=False, index=True),
+    Column("turn", String, ForeignKey("turns.id"), nullable=False, index=True),
+    Column("text", Text, nullable=False),
+    Column("tokens", Integer, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("dropped", String),
     sqlite_autoincrement=True,
 )
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from liveoak.errors import Conflict, LiveoakError, UserError
-from liveoak.experience import chain, conversations, erasure, lessons
+from liveoak.experience import chain, conversations, erasure, lessons, notes
 from liveoak.experience.database import Database
 from liveoak.experience.entries import Erased, HeadMove, LessonRecord, LessonStatus, Stretch
-from liveoak.records import Feedback, Lesson, Proof, Session, Turn, Version
+from liveoak.records import Feedback, Lesson, Note, Proof, Session, Turn, Version
 
 _log = logging.getLogger(__name__)
 
@@ -151,6 +151,18 @@ class Experience:
                 connection, turn=None, trusted=trusted, session=session, author=author, limit=limit
             )
 
+    # Notes
+
+    def add_note(self, note: Note, dropped: Collection[str] = ()) -> None:
+        """Record a note; the earlier ones named in `dropped` leave the session's prompt for it."""
+        with self._database.write() as connection:
+            notes.add_note(connection, note, dropped)
+
+    def notes(self, session: str) -> list[Note]:
+        """Oldest first; those without `dropped` are in the session's prompt."""
+        with self._database.read() as connection:
+            return notes.notes(connection, session)
+
     # Lessons
 
     def add_lesson(self, lesson: Lesson, *, session: str | None, author: str, created: float) -> None:
@@ -245,7 +257,7 @@ class Experience:
     # Erasure and care
 
     def erase(self, session: str) -> Erased:
-        """Remove the session with its turns, feedback, lessons and heads, and their bytes from the file.
+        """Remove the session with its turns, notes, feedback, lessons and heads, and their bytes from the file.
 
         The caller retires `versions`. May be called again, and gives the same answer. Writes the whole file anew:
         seconds for a large store, while other writers wait.
@@ -260,7 +272,7 @@ class Experience:
             return erasure.erasures(connection)
 
     def counts(self) -> dict[str, int]:
-        """How many sessions, turns, feedback, lessons, versions and erasures there are."""
+        """How many sessions, turns, notes, feedback, lessons, versions and erasures there are."""
         with self._database.read() as connection:
             return erasure.counts(connection)
 
