@@ -101,9 +101,11 @@ def plan_rows(rows: Seq[Row], device: torch.device) -> Plan:
         key_positions = torch.full((len(members), depth), -1, dtype=torch.long)
         for n, row in enumerate(members):
             q, k = len(row.queries), len(row.keys)
-            # Padding repeats the row's last query, so that it has something to look at and stays finite.
+            # Padding repeats the row's last query, so that it has something to look at and stays finite, and its
+            # first key: what is masked still counts if it is no number, and must not be another sequence's.
             queries[n] = row.queries[-1]
             queries[n, :q] = row.queries
+            keys[n] = row.keys[0]
             keys[n, :k] = row.keys
             query_positions[n] = row.first + q - 1
             query_positions[n, :q] = torch.arange(row.first, row.first + q)
