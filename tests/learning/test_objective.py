@@ -40,14 +40,31 @@ def test_imitation_is_the_mean_surprise_of_its_targets():
     assert found.item() == pytest.approx((math.log(2) + math.log(4 / 3)) / 2)
 
 
-def test_credit_weighs_and_normalises():
+def test_credit_weighs_and_the_number_of_tokens_normalises():
     found = objective([example("imitation", (0, 2), (3.0, 1.0))], LOGITS)
-    assert found.item() == pytest.approx((3 * math.log(2) + math.log(4 / 3)) / 4)
+    assert found.item() == pytest.approx((3 * math.log(2) + math.log(4 / 3)) / 2)
 
 
-def test_negative_credit_pushes_away_and_counts_by_its_size():
+def test_small_credit_stays_small():
+    whole = objective([example("transition", (0, 2))], LOGITS)
+    assert objective([example("transition", (0, 2), (0.01, 0.01))], LOGITS).item() == pytest.approx(0.01 * whole.item())
+
+
+def test_negative_credit_pushes_away_and_counts_as_a_token():
     found = objective([example("reward", (0, 2), (1.0, -1.0))], LOGITS)
     assert found.item() == pytest.approx((math.log(2) - math.log(4 / 3)) / 2)
+
+
+@pytest.mark.parametrize("signal", ["imitation", "transition", "distillation", ANCHOR])
+def test_only_a_reward_may_push_away(signal: str):
+    with pytest.raises(LearningError, match=rf"the credit of signal '{signal}' is -0.5; only that of 'reward'"):
+        normalisers([example("imitation", (0,)), example(signal, (0, 1), (1.0, -0.5))])
+
+
+@pytest.mark.parametrize("credit", [math.nan, math.inf, -math.inf])
+def test_credit_is_a_number(credit: float):
+    with pytest.raises(LearningError, match="expected a finite number"):
+        normalisers([example("reward", (0, 1), (1.0, credit))])
 
 
 def test_distillation_is_the_divergence_from_the_teacher():
