@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 import transformers
+from torch import Tensor, nn
 
 from liveoak.adapters import Bank, Slot
-from liveoak.engine import Engine
+from liveoak.engine import Engine, Sequence
 from liveoak.priors import ChatTokenizer, Prior
 from liveoak.priors.scratch import byte_tokenizer
 
@@ -35,6 +36,22 @@ _MIXED = {"num_hidden_layers": 4, "layer_types": ["sliding_attention", "full_att
 _OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("Llama", {}),
     "llama-tied": ("Llama", {"tie_word_embeddings": True, "num_key_value_heads": 4}),
+    "llama-biased": (
+        "Llama",
+        {
+            "attention_bias": True,
+            "mlp_bias": True,
+            "num_key_value_heads": 1,
+            "rope_parameters": {
+                "rope_type": "llama3",
+                "rope_theta": 10000.0,
+                "factor": 4.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 32,
+            },
+        },
+    ),
     "mistral": ("Mistral", {"sliding_window": WINDOW, "num_key_value_heads": 1}),
     "qwen2": ("Qwen2", {"tie_word_embeddings": True}),
     "qwen3": ("Qwen3", {"head_dim": 16}),
@@ -68,7 +85,31 @@ def tiny_model(family: str, *, dtype: torch.dtype = torch.float32, attention: st
         for parameter in model.parameters():
             if parameter.dim() == 1:  # norms and biases begin at ones and zeros, which would hide a mistake
                 parameter.data.add_(torch.randn(parameter.shape) * 0.1)
+    if dtype is torch.float64:
+        _exact(model)
     return model.to(dtype).eval().requires_grad_(False)
+
+
+class _ExactNorm(nn.Module):
+    """The same norm without transformers' detour by float32, which would drown what float64 can tell."""
+
+    def __init__(self, norm: Any) -> None:
+        super().__init__()
+        self.weight = norm.weight
+        kind = type(norm).__name__
+        self.epsilon: float = getattr(norm, "variance_epsilon", None) or norm.eps
+        self.offset, self.centred = (1.0 if "Gemma" in kind else 0.0), "LayerNorm" in kind
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x - x.mean(-1, keepdim=True) if self.centred else x
+        return (self.offset + self.weight) * x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.epsilon)
+
+
+def _exact(model: Any) -> None:
+    for name, module in list(model.named_modules()):
+        if type(module).__name__.endswith(("RMSNorm", "LayerNorm")):
+            parent, _, leaf = name.rpartition(".")
+            setattr(model.get_submodule(parent), leaf, _ExactNorm(module))
 
 
 def tiny_prior(family: str, *, dtype: torch.dtype = torch.float32) -> Prior:
@@ -102,7 +143,18 @@ def some_ids(length: int, seed: int = 0) -> tuple[int, ...]:
     return tuple(torch.randint(0, 256, (length,), generator=generator).tolist())
 
 
-def own_logits(model: Any, ids: tuple[int, ...]) -> torch.Tensor:
+def everywhere(ids: tuple[int, ...], slot: Slot | None = None, prefix: int | None = None) -> Sequence:
+    """A sequence of which every place is wanted."""
+    return Sequence(ids=ids, slot=slot, prefix=prefix, wanted=tuple(range(len(ids))))
+
+
+def scored(engine: Engine, batch: list[Sequence]) -> Tensor:
+    """Logits (P, V) without gradients."""
+    with torch.inference_mode():
+        return engine.logits(batch)
+
+
+def own_logits(model: Any, ids: tuple[int, ...]) -> Tensor:
     """Logits (T, V) by transformers' own forward pass."""
     with torch.inference_mode():
         return model(input_ids=torch.tensor([ids])).logits[0].float()

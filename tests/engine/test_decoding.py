@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_priors import FAMILIES, merged, some_ids, stirred, tiny_engine, tiny_model
+from tiny_priors import FAMILIES, merged, scored, some_ids, stirred, tiny_engine, tiny_model
 
 from liveoak.adapters import Slot
 from liveoak.engine import Completion, Decoder, Engine, Request, Sequence
@@ -45,8 +45,7 @@ def uncached_logprobs(engine: Engine, request: Request, completion: Completion) 
     reply = tokens(completion)
     ids = request.ids + tuple(reply)
     wanted = tuple(range(len(request.ids) - 1, len(ids) - 1))
-    with engine.inference():
-        logits = engine.logits([Sequence(ids=ids, slot=request.slot, wanted=wanted)])
+    logits = scored(engine, [Sequence(ids=ids, slot=request.slot, wanted=wanted)])
     return logits.log_softmax(-1)[range(len(reply)), reply].tolist()
 
 
@@ -240,8 +239,7 @@ def test_logprobs_are_the_models_own_whatever_the_sampling() -> None:
     check_uncached(engine, requests, completions)
     for request, completion in zip(requests, completions, strict=True):
         ids = request.ids + tuple(tokens(completion))
-        with engine.inference():
-            whole = engine.logits([Sequence(ids=ids, wanted=tuple(range(len(request.ids) - 1, len(ids) - 1)))])
+        whole = scored(engine, [Sequence(ids=ids, wanted=tuple(range(len(request.ids) - 1, len(ids) - 1)))])
         values, likeliest = whole.log_softmax(-1).topk(4)
         for place, drawn in enumerate(completion.drawn):
             assert [id for id, _ in drawn.top] == likeliest[place].tolist()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_priors import merged, stirred
+from tiny_priors import merged, scored, stirred
 
 from liveoak.config import load_settings
 from liveoak.engine import Decoder, Engine, Request, Sequence
@@ -39,6 +39,5 @@ def test_greedy_answers_equal_transformers_own() -> None:
         assert reply == logits.argmax(-1).tolist()
         logprobs = logits.log_softmax(-1)[range(len(reply)), reply].tolist()
         assert [drawn.logprob for drawn in replies[place].drawn] == pytest.approx(logprobs, abs=2e-3)
-        with engine.inference():
-            packed = engine.logits([Sequence(ids=whole, slot=request.slot, wanted=(len(whole) - 2,))])
+        packed = scored(engine, [Sequence(ids=whole, slot=request.slot, wanted=(len(whole) - 2,))])
         assert torch.allclose(packed[0], logits[-1], atol=2e-3)

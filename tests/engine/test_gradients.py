@@ -8,8 +8,8 @@ import peft
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny_priors import some_ids, stirred, tiny_engine, tiny_model
-from torch import Tensor, nn
+from tiny_priors import scored, some_ids, stirred, tiny_engine, tiny_model
+from torch import Tensor
 
 from liveoak.adapters import Slot
 from liveoak.engine import Engine, Sequence
@@ -23,34 +23,12 @@ def loss_of(engine: Engine, parts: list[tuple[tuple[int, ...], Slot | None]]) ->
     """Mean next-token loss over all parts, packed."""
     batch = [Sequence(ids=ids[:-1], slot=slot, wanted=tuple(range(len(ids) - 1))) for ids, slot in parts]
     targets = torch.tensor([token for ids, _ in parts for token in ids[1:]])
-    with engine.turns.turn():
-        return F.cross_entropy(engine.logits(batch), targets)
-
-
-class ExactNorm(nn.Module):
-    """The same norm without transformers' detour by float32, which would drown small differences."""
-
-    def __init__(self, norm: Any) -> None:
-        super().__init__()
-        self.weight = norm.weight
-        self.epsilon: float = getattr(norm, "variance_epsilon", None) or norm.eps
-        self.offset = 1.0 if "Gemma" in type(norm).__name__ else 0.0
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (self.offset + self.weight) * x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.epsilon)
-
-
-def exact(model: Any) -> None:
-    for name, module in list(model.named_modules()):
-        if type(module).__name__.endswith("RMSNorm"):
-            parent, _, leaf = name.rpartition(".")
-            setattr(model.get_submodule(parent), leaf, ExactNorm(module))
+    return F.cross_entropy(engine.logits(batch), targets)
 
 
 @pytest.mark.parametrize("family", ["llama", "mistral", "qwen3", "gemma2", "gemma3"])
 def test_gradients_equal_finite_differences(family: str) -> None:
     engine = tiny_engine(family, dtype=torch.float64)
-    exact(engine.model)
     slot, other = stirred(engine.bank, rank=2, seed=1), stirred(engine.bank, rank=3, seed=2)
     head = some_ids(14, 1)
 
@@ -169,11 +147,9 @@ def test_a_slot_under_training_serves_what_was_published() -> None:
     engine = tiny_engine("llama")
     slot = stirred(engine.bank)
     ids = some_ids(12)
-    with engine.inference():
-        before = engine.logits([Sequence(ids=ids, slot=slot, wanted=(11,))])
+    before = scored(engine, [Sequence(ids=ids, slot=slot, wanted=(11,))])
     slot.train()
     loss_of(engine, [(ids, slot)]).backward()
-    with engine.inference():
-        during = engine.logits([Sequence(ids=ids, slot=slot, wanted=(11,))])
+    during = scored(engine, [Sequence(ids=ids, slot=slot, wanted=(11,))])
     assert torch.equal(before, during)
     assert not during.requires_grad

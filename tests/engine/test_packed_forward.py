@@ -9,7 +9,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_priors import FAMILIES, VOCABULARY, merged, own_logits, some_ids, stirred, tiny_engine, tiny_model
+from tiny_priors import (
+    FAMILIES,
+    VOCABULARY,
+    everywhere,
+    merged,
+    own_logits,
+    scored,
+    some_ids,
+    stirred,
+    tiny_engine,
+    tiny_model,
+)
 
 from liveoak.adapters import Slot
 from liveoak.engine import Engine, Sequence
@@ -35,21 +46,12 @@ def reference(family: str, slot: int) -> Any:
     return merged(tiny_model(family), slots_of(family)[slot])
 
 
-def everywhere(ids: tuple[int, ...], slot: Slot | None = None, prefix: int | None = None) -> Sequence:
-    return Sequence(ids=ids, slot=slot, prefix=prefix, wanted=tuple(range(len(ids))))
-
-
-def run(engine: Engine, batch: list[Sequence]) -> torch.Tensor:
-    with engine.inference():
-        return engine.logits(batch)
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 def test_packed_equals_transformers_own_forward(family: str) -> None:
     engine, slots = engine_of(family), slots_of(family)
     lengths = [1, 2, 30, 7, 31, 64, 8, 25]  # past the window, of like and of unlike length
     batch = [everywhere(some_ids(length, i), slots[i % 4]) for i, length in enumerate(lengths)]
-    found = run(engine, batch).split(lengths)
+    found = scored(engine, batch).split(lengths)
     for i, (sequence, logits) in enumerate(zip(batch, found, strict=True)):
         expected = own_logits(reference(family, i % 4), sequence.ids)
         assert expected.std() > 0.3, "a flat distribution would hide mistakes"
@@ -83,9 +85,9 @@ def test_any_packing_equals_each_alone(data: st.DataObject, family: str) -> None
     engine, slots = engine_of(family), slots_of(family)
     parts = data.draw(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 3)), min_size=1, max_size=7))
     batch = [everywhere(some_ids(length, i), slots[kind]) for i, (length, kind) in enumerate(parts)]
-    found = run(engine, batch).split([length for length, _ in parts])
+    found = scored(engine, batch).split([length for length, _ in parts])
     for sequence, logits in zip(batch, found, strict=True):
-        assert torch.allclose(logits, run(engine, [sequence]), atol=TOLERANCE)
+        assert torch.allclose(logits, scored(engine, [sequence]), atol=TOLERANCE)
 
 
 @settings(max_examples=40, deadline=None)
@@ -99,9 +101,9 @@ def test_a_shared_beginning_changes_nothing(data: st.DataObject, family: str) ->
     ]
     batch = [everywhere(some_ids(5, 98), slots[1]), everywhere(head, slot)]
     batch += [everywhere(tail, slot, prefix=1) for tail in tails]
-    found = run(engine, batch).split([len(sequence.ids) for sequence in batch])
+    found = scored(engine, batch).split([len(sequence.ids) for sequence in batch])
     for tail, logits in zip(tails, found[2:], strict=True):
-        whole = run(engine, [everywhere(head + tail, slot)])
+        whole = scored(engine, [everywhere(head + tail, slot)])
         assert torch.allclose(logits, whole[len(head) :], atol=TOLERANCE)
         assert torch.allclose(found[1], whole[: len(head)], atol=TOLERANCE)
 
@@ -110,8 +112,8 @@ def test_only_wanted_places_come_back_in_order() -> None:
     engine = engine_of("llama")
     a, b = some_ids(9, 1), some_ids(6, 2)
     batch = [Sequence(ids=a, wanted=(2, 8)), Sequence(ids=b), Sequence(ids=b, wanted=(0,))]
-    found = run(engine, batch)
-    whole = run(engine, [everywhere(a), everywhere(b), everywhere(b)])
+    found = scored(engine, batch)
+    whole = scored(engine, [everywhere(a), everywhere(b), everywhere(b)])
     assert found.shape == (3, VOCABULARY)
     assert torch.allclose(found, whole[[2, 8, 15]], atol=TOLERANCE)
 
@@ -127,9 +129,9 @@ def test_a_beginning_must_come_earlier_be_plain_and_have_the_same_slot() -> None
         [everywhere(ids, slots[1]), everywhere(ids, slots[2], prefix=0)],
     ):
         with pytest.raises(ValueError, match="prefix"):
-            run(engine, batch)
+            scored(engine, batch)
     with pytest.raises(ValueError, match="no tokens"):
-        run(engine, [everywhere(ids), everywhere(())])
+        scored(engine, [everywhere(ids), everywhere(())])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -143,7 +145,7 @@ def test_another_slots_weights_are_not_felt_by_a_bit(family: str, dtype: torch.d
     for seed in (5, 6):
         other = stirred(engine.bank, rank=4, seed=seed)
         theirs = [everywhere(some_ids(length, seed), other) for length in (12, 14, 39)]
-        found = run(engine, [mine[0], theirs[0], mine[1], theirs[1], theirs[2], mine[2]]).split(
+        found = scored(engine, [mine[0], theirs[0], mine[1], theirs[1], theirs[2], mine[2]]).split(
             [12, 12, 13, 14, 39, 40]
         )
         seen.append(torch.cat([found[0], found[2], found[5]]))
@@ -156,7 +158,7 @@ def test_other_number_formats(family: str, dtype: torch.dtype, tolerance: float)
     engine = tiny_engine(family, dtype=dtype)
     slot = stirred(engine.bank, rank=3)
     ids = some_ids(30)
-    found = run(engine, [everywhere(some_ids(9, 4)), everywhere(ids, slot)])[9:]
+    found = scored(engine, [everywhere(some_ids(9, 4)), everywhere(ids, slot)])[9:]
     expected = own_logits(merged(tiny_model(family, dtype=dtype), slot), ids)
     assert found.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
     assert torch.allclose(found.float(), expected, atol=tolerance)
