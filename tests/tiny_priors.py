@@ -76,6 +76,13 @@ TOKENIZER = ChatTokenizer(byte_tokenizer())
 def tiny_model(family: str, *, dtype: torch.dtype = torch.float32, attention: str = "eager") -> Any:
     """A model of transformers' own; the same weights each time."""
     name, own = _OWN[family]
+    return shaped_model(name, own, dtype=dtype, attention=attention)
+
+
+def shaped_model(
+    name: str, own: dict[str, Any], *, dtype: torch.dtype = torch.float32, attention: str = "eager"
+) -> Any:
+    """The same of any of transformers' families, with settings of its own."""
     configs: Any = transformers
     stem = f"{name}Text" if name == "Gemma3" else name
     config = getattr(configs, f"{stem}Config")(**{**_SHAPE, **own}, attn_implementation=attention)
@@ -112,9 +119,12 @@ def _exact(model: Any) -> None:
             setattr(model.get_submodule(parent), leaf, _ExactNorm(module))
 
 
+def prior_over(model: Any, name: str = "tiny") -> Prior:
+    return Prior(name=name, model=model, tokenizer=TOKENIZER, fingerprint=name, context_length=512)
+
+
 def tiny_prior(family: str, *, dtype: torch.dtype = torch.float32) -> Prior:
-    model = tiny_model(family, dtype=dtype)
-    return Prior(name=f"tiny-{family}", model=model, tokenizer=TOKENIZER, fingerprint=family, context_length=512)
+    return prior_over(tiny_model(family, dtype=dtype), f"tiny-{family}")
 
 
 def tiny_engine(family: str = "llama", *, dtype: torch.dtype = torch.float32) -> Engine:

@@ -19,6 +19,7 @@ from liveoak.engine.attention import NAME, Pass
 from liveoak.engine.batch import Row, Sequence, plan_rows, rows_of
 from liveoak.engine.faithful import TEXTS, own_logits, require_faithful
 from liveoak.engine.pool import Pool
+from liveoak.engine.positions import pin_positions
 from liveoak.engine.turns import Turns
 from liveoak.errors import UserError
 from liveoak.priors import Prior
@@ -40,6 +41,7 @@ class Engine:
         self.model: Any = prior.model
         kind = type(self.model).__name__
         self._head: Any = self.model.get_output_embeddings()
+        pin_positions(self.model)
         samples = [self.tokenizer.encode(text)[:most] for text, most in TEXTS]
         own = own_logits(self.model, samples, self._head.weight.device)
         self._decoder: Any = self.model.get_decoder()

@@ -63,8 +63,7 @@ def load_prior(
         return _prior(name, model, byte_tokenizer(), fingerprint, device=device, context=CONTEXT)
     folder, fingerprint = _locate(name, cache=cache, accept_licence=accept_licence, progress=progress)
     model, tokenizer = _read(name, folder, dtype=dtype)
-    context = int(getattr(model.config, "max_position_embeddings", 2048))
-    return _prior(name, model, tokenizer, fingerprint, device=device, context=context)
+    return _prior(name, model, tokenizer, fingerprint, device=device, context=_context(model.config.get_text_config()))
 
 
 def _locate(name: str, *, cache: Path, accept_licence: Collection[str], progress: Progress | None) -> tuple[Path, str]:
@@ -210,6 +209,15 @@ def _read_tokenizer(folder: Path) -> Any:
         # Reads the file as it is; the automatic class costs a second of imports and may rebuild the tokenizer.
         return transformers.PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
     return cast(Any, transformers).AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def _context(config: Any) -> int:
+    """Most tokens at which the model's positions are the same whatever the length of the sequence."""
+    most = int(getattr(config, "max_position_embeddings", 2048))
+    rope: dict[str, Any] = getattr(config, "rope_parameters", None) or {}
+    if rope.get("rope_type") == "longrope":  # beyond, all positions are turned another way
+        return min(most, int(rope["original_max_position_embeddings"]))
+    return most
 
 
 def _prior(
