@@ -1,8 +1,61 @@
-"""What a record teaches: pure functions from tokens with origins to credit.
+"""What a record teaches: pure functions from experience to credit, and the small states that they carry along.
 
-Knows records alone. Knows nothing of models, losses or where the record came from.
+Knows records alone. Knows nothing of models, losses or where the record came from: what has to be measured on weights
+(log-probabilities, values, divergences) comes in as numbers.
 """
 
+from liveoak.signals.answers import Answer, answers
+from liveoak.signals.balance import Balance, BalanceSettings
+from liveoak.signals.boilerplate import Boilerplate, BoilerplateSettings
+from liveoak.signals.demonstrations import Demonstrated, Source, demonstrations
+from liveoak.signals.distillation import Distilled, Pair, distillation, informed, reflection, teacher_of
+from liveoak.signals.episode import Acted, Episode, episode_of, rewards_of
 from liveoak.signals.imitation import imitation
+from liveoak.signals.reward import Rewarded, RewardSettings, advantages, residuals, returns, reward
+from liveoak.signals.standing import Record, Standing, StandingSettings
+from liveoak.signals.transition import (
+    Measured,
+    TransitionSettings,
+    learnability,
+    naive_transition,
+    transition,
+    wanted,
+)
 
-__all__ = ["imitation"]
+__all__ = [
+    "Acted",
+    "Answer",
+    "Balance",
+    "BalanceSettings",
+    "Boilerplate",
+    "BoilerplateSettings",
+    "Demonstrated",
+    "Distilled",
+    "Episode",
+    "Measured",
+    "Pair",
+    "Record",
+    "RewardSettings",
+    "Rewarded",
+    "Source",
+    "Standing",
+    "StandingSettings",
+    "TransitionSettings",
+    "advantages",
+    "answers",
+    "demonstrations",
+    "distillation",
+    "episode_of",
+    "imitation",
+    "informed",
+    "learnability",
+    "naive_transition",
+    "reflection",
+    "residuals",
+    "returns",
+    "reward",
+    "rewards_of",
+    "teacher_of",
+    "transition",
+    "wanted",
+]
