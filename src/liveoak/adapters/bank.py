@@ -41,11 +41,14 @@ class Route:
         self._stackable = self._can_stack()
 
     def _can_stack(self) -> bool:
-        """One token a slot, all slots of one rank and frozen: a batched product is one call instead of many."""
+        """One token a slot, all slots of one rank: a batched product is one call instead of many.
+
+        Whether a slot is open for gradients has no part in it: its neighbours would feel a lesson begin.
+        """
         slots = [part.slot for part in self.parts]
         return (
             all(part.end - part.start == 1 for part in self.parts)
-            and all(slot is not None and slot.gradient is None for slot in slots)
+            and all(slot is not None for slot in slots)
             and len({slot.rank for slot in slots if slot is not None}) == 1
         )
 

@@ -1,0 +1,44 @@
+"""How far results may be apart, by number format: the one table that tests go by and docs/engine.md shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """Largest difference of logits whose spread is about 1, or of log-probabilities; 0 is equal to the last bit."""
+
+    what: str
+    float64: float
+    float32: float
+    bfloat16: float
+
+    def of(self, dtype: torch.dtype) -> float:
+        return {torch.float64: self.float64, torch.float32: self.float32, torch.bfloat16: self.bfloat16}[dtype]
+
+
+TOLERANCES = {
+    "fresh": Tolerance(what="a fresh slot, and the prior", float64=0, float32=0, bfloat16=0),
+    "isolation": Tolerance(
+        what="replies, scores and gradients of a slot, when others in a batch of the same shape change",
+        float64=0,
+        float32=0,
+        bfloat16=0,
+    ),
+    "resumed": Tolerance(what="training resumed from a snapshot, and uninterrupted", float64=0, float32=0, bfloat16=0),
+    "reloaded": Tolerance(what="`exact` replies of a slot, and of one loaded again", float64=0, float32=0, bfloat16=0),
+    "packed": Tolerance(what="a packed batch, and each alone", float64=1e-12, float32=5e-5, bfloat16=0.15),
+    "shared": Tolerance(what="a shared beginning, and separate ones", float64=1e-12, float32=5e-5, bfloat16=0.15),
+    "cached": Tolerance(what="cached decoding, and one full pass", float64=1e-12, float32=5e-5, bfloat16=0.15),
+    "own": Tolerance(
+        what="the engine, and transformers' padded forward pass", float64=1e-5, float32=5e-5, bfloat16=0.15
+    ),
+    "merged": Tolerance(
+        what="a slot, and its change in the weights, or `peft`", float64=1e-5, float32=1e-4, bfloat16=0.15
+    ),
+    "slices": Tolerance(what="gradients of a step in slices, and whole", float64=1e-12, float32=1e-5, bfloat16=0.02),
+}
+"""`slices` is relative: the norm of the difference over the norm."""
