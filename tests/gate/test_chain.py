@@ -79,7 +79,7 @@ def stepped(engine: Engine, slot: Slot, rate: float = 1e-2) -> Slot:
 
 
 def logits(engine: Engine, slot: Slot | None) -> torch.Tensor:
-    with engine.inference():
+    with torch.inference_mode():
         return engine.logits([Tokens(ids=(5, 6, 7, 8), slot=slot, wanted=(0, 1, 2, 3))]).clone()
 
 

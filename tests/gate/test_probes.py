@@ -102,7 +102,7 @@ def test_retention_is_the_change_of_the_mean_loss_on_every_token(engine: Engine,
     for paragraph in text.split("\n\n"):
         ids = engine.tokenizer.encode(paragraph.strip())[:160]
         for learned in (True, False):
-            with engine.inference():
+            with torch.inference_mode():
                 tokens = Tokens(ids=ids, slot=slot if learned else None, wanted=tuple(range(len(ids) - 1)))
                 logits = engine.logits([tokens])
                 costs[learned] += F.cross_entropy(logits, torch.tensor(ids[1:]), reduction="none").tolist()
@@ -122,7 +122,7 @@ def test_divergence_is_the_mean_kl_over_the_priors_own_replies(engine: Engine, d
         )
         ids = (*start, *(token.id for token in reply.drawn))[:-1]
         wanted = tuple(range(len(start) - 1, len(ids)))
-        with engine.inference():
+        with torch.inference_mode():
             prior, current = (
                 engine.logits([Tokens(ids=ids, slot=which, wanted=wanted)]).log_softmax(-1) for which in (None, slot)
             )

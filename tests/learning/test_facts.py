@@ -72,7 +72,7 @@ def test_the_most_surprising_word_is_the_dearest_by_the_priors_own_figures(engin
     sentence = Sentence(text="The paint smells odd.", heading="Rooms")
     ((_, span),) = surprising(engine, [sentence], 1)
     whole = f"{sentence.heading}\n{sentence.text}".encode()
-    with engine.inference():
+    with torch.inference_mode():
         logprobs = engine.logits([Tokens(ids=tuple(whole), wanted=tuple(range(len(whole))))]).log_softmax(-1)
     offset = len("Rooms\n")
     costs = {

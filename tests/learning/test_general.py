@@ -46,7 +46,7 @@ def test_the_priors_teacher_is_the_prior(engine: Engine, tmp_path: Path):
     examples = anchors(engine, ground(engine, Decoder(engine), tmp_path))
     assert {one.signal for one in examples} == {ANCHOR}
     batch = share_beginning(examples[:4], None)
-    with engine.inference():
+    with torch.inference_mode():
         sums = losses(examples[:4], engine.logits(batch))
     places = sum(len(one.wanted) for one in examples[:4])
     assert float(sums[ANCHOR]) / places == pytest.approx(0, abs=1e-4)

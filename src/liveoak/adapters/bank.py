@@ -138,9 +138,9 @@ class Bank:
 
     @contextmanager
     def routed(self, route: Route) -> Generator[None]:
-        """Forward passes inside go through `route`. One at a time: the engine's lock sees to it."""
-        self.route = route
+        """Forward passes inside go through `route`. One thread computes; a pass within a pass is nested here too."""
+        outer, self.route = self.route, route
         try:
             yield
         finally:
-            self.route = None
+            self.route = outer

@@ -8,6 +8,8 @@ from liveoak.engine.decoder import Completion, Decoder, Request, Ticket
 from liveoak.engine.engine import SLICE, Engine
 from liveoak.engine.pool import common_length
 from liveoak.engine.sampling import Drawn, check_sampling
+from liveoak.engine.scheduler import Kind, Scheduler, only_team
+from liveoak.engine.shares import Shares
 
 __all__ = [
     "SLICE",
@@ -15,9 +17,13 @@ __all__ = [
     "Decoder",
     "Drawn",
     "Engine",
+    "Kind",
     "Request",
+    "Scheduler",
     "Sequence",
+    "Shares",
     "Ticket",
     "check_sampling",
     "common_length",
+    "only_team",
 ]

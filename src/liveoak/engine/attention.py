@@ -6,6 +6,7 @@ Its one seam: `model(..., liveoak=Pass(...))` reaches this function through ever
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from transformers.masking_utils import AttentionMaskInterface
 
 from liveoak.engine.batch import Group, Plan
 from liveoak.engine.pool import Pool
+from liveoak.engine.step import Step
 
 NAME = "liveoak"
 EXPLICIT_SCORES = 1 << 20
@@ -31,6 +33,8 @@ class Pass:
     pool: Pool | None = None
     write: Tensor | None = None
     """(T) places in the pool where the packed tokens' keys and values go."""
+    breathe: Callable[[], None] | None = None
+    """Called at every layer, on the way back too, by work that lets other work go first."""
 
 
 def _attend(
@@ -43,16 +47,21 @@ def _attend(
     dropout: float = 0.0,
     sliding_window: int | None = None,
     softcap: float | None = None,
-    liveoak: Pass | None = None,
+    liveoak: Pass | Step | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """query (1, H, T, D), key and value (1, G, T, D) with G groups of heads -> (1, T, H, D)."""
     if liveoak is None:
         raise ValueError("liveoak's attention runs only inside its engine")
+    layer: int = getattr(module, "layer_idx")  # noqa: B009 - attribute of transformers' attention modules
+    if isinstance(liveoak, Step):
+        out = liveoak.attend(layer, query, key, value, scaling=scaling, window=sliding_window, softcap=softcap)
+        return out, None
+    if not torch.compiler.is_compiling() and liveoak.breathe is not None:
+        _breathe(liveoak.breathe, query)
     packed_query = query[0].transpose(0, 1)
     keys, values = key[0].transpose(0, 1), value[0].transpose(0, 1)
     if liveoak.pool is not None and liveoak.write is not None:
-        layer: int = getattr(module, "layer_idx")  # noqa: B009 - attribute of transformers' attention modules
         keys, values = liveoak.pool.update(layer, liveoak.write, keys, values)
     outputs = [
         _attend_group(group, packed_query, keys, values, scaling, sliding_window, softcap).flatten(0, 1)
@@ -88,6 +97,12 @@ def _attend_group(
     else:
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling)
     return out.view(n, kv_heads, share, width, size).permute(0, 3, 1, 2, 4).reshape(n, width, heads, size)
+
+
+def _breathe(breathe: Callable[[], None], query: Tensor) -> None:
+    breathe()
+    if query.requires_grad:
+        query.register_hook(lambda _: breathe())
 
 
 def _explicit_is_faster(query: Tensor, scores: int) -> bool:

@@ -1,7 +1,7 @@
 """Continuous batching: every reply under way gets one token a step, whoever asked for it.
 
 A request joins as soon as there is room, finds the cache of an earlier request with the same beginning and the same
-weights, and leaves when it is done. Any thread may call `step`; the engine's turns keep them apart.
+weights, and leaves when it is done. Any thread may call `step`; the engine's one thread computes it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from liveoak.engine.engine import SLICE, Engine
 from liveoak.engine.grammar import Grammars, Matcher
 from liveoak.engine.pool import Pool, common_length
 from liveoak.engine.sampling import Drawn, check_sampling, draw, generator_for
+from liveoak.engine.scheduler import Kind
 from liveoak.engine.streaming import TextStream
 from liveoak.errors import UserError
 from liveoak.records import Finish, Sampling
@@ -100,10 +101,21 @@ class _Live:
 
 
 class Decoder:
-    """Replies for many requests at once over one engine."""
+    """Replies for many requests at once over one engine.
 
-    def __init__(self, engine: Engine, *, max_running: int = MAX_RUNNING, cache_tokens: int = CACHE_TOKENS) -> None:
-        self.engine = engine
+    A decoder is of one kind: people's replies are served, a lesson's own questions are part of its study. Learning has
+    a decoder of its own, so that neither waits in the other's queue or in its midst.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        kind: Kind = "serve",
+        max_running: int = MAX_RUNNING,
+        cache_tokens: int = CACHE_TOKENS,
+    ) -> None:
+        self.engine, self._kind = engine, kind
         self.pool = Pool(capacity=cache_tokens, dtype=engine.dtype, device=engine.device)
         self._max_running = max_running
         self._waiting: deque[Ticket] = deque()
@@ -160,17 +172,19 @@ class Decoder:
 
     def step(self) -> bool:
         """One token for each reply under way. False when there was nothing to do."""
-        with self.engine.inference():
-            self._drop_stale()
-            self._drop_cancelled()
-            self._admit()
-            if not self._live:
-                return False
-            try:
-                self._advance()
-            except Exception as error:  # the border: whatever the model does, its askers are told
-                self._abandon(error)
-            return True
+        return self.engine.infer(self._step, self._kind)
+
+    def _step(self) -> bool:
+        self._drop_stale()
+        self._drop_cancelled()
+        self._admit()
+        if not self._live:
+            return False
+        try:
+            self._advance()
+        except Exception as error:  # the border: whatever the model does, its askers are told
+            self._abandon(error)
+        return True
 
     def _admit(self) -> None:
         reserved = sum(live.need for live in self._live)

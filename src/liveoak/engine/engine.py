@@ -1,49 +1,55 @@
 """The engine: one copy of the prior, run for whoever asks.
 
-Serving and learning share it. Each takes its turn for one forward pass (and backward, when learning); turns are
-given in the order of asking, so a lesson under way delays a reply by at most one slice, and the other way round.
+Serving and learning share it, and the one thread that computes: both hand it their work (`run`, `infer`). Work of
+learning breathes at every layer, forward and backward, so that a reply is delayed by a turn and not by a lesson.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable
 from collections.abc import Sequence as Seq
-from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from liveoak.adapters import Bank, Route
+from liveoak.adapters import Bank, Route, Slot
 from liveoak.engine.attention import NAME, Pass
 from liveoak.engine.batch import Row, Sequence, plan_rows, rows_of
 from liveoak.engine.faithful import TEXTS, own_logits, require_faithful
 from liveoak.engine.pool import Pool
 from liveoak.engine.positions import pin_positions
-from liveoak.engine.turns import Turns
+from liveoak.engine.scheduler import Kind, Scheduler
+from liveoak.engine.stepper import Stepper
 from liveoak.errors import UserError
 from liveoak.priors import Prior
 
+T = TypeVar("T")
 SLICE = 384
-"""Tokens that work which can wait runs at once, which bounds how long a reply waits for it."""
+"""Tokens that work which can wait runs at once, which bounds its memory, and on a GPU how long a reply waits for it."""
 
 
 class Engine:
     """Runs the prior over packed sequences under their slots.
 
+    Its methods compute in the thread that calls them; work that counts is handed to `run` or `infer`.
+
     Raises:
         UserError: the prior is of a kind that cannot be run so.
     """
 
-    def __init__(self, prior: Prior) -> None:
-        self.prior = prior
+    def __init__(self, prior: Prior, scheduler: Scheduler | None = None) -> None:
+        """Without a scheduler it makes one of its own."""
+        self.prior, self.scheduler = prior, scheduler or Scheduler()
         self.tokenizer = prior.tokenizer
         self.model: Any = prior.model
         kind = type(self.model).__name__
         self._head: Any = self.model.get_output_embeddings()
         pin_positions(self.model)
         samples = [self.tokenizer.encode(text)[:most] for text, most in TEXTS]
-        own = own_logits(self.model, samples, self._head.weight.device)
+        own = self.infer(lambda: own_logits(self.model, samples, self._head.weight.device))
         self._decoder: Any = self.model.get_decoder()
         self.bank = Bank(self.model, self._head)
         self.model.set_attn_implementation(NAME)
@@ -51,13 +57,16 @@ class Engine:
         self._softcap: float | None = getattr(config, "final_logit_softcapping", None)
         self._scale = _logit_scale(config)
         self.device, self.dtype = self.bank.device, self.bank.dtype
-        self.turns = Turns()
+        self._breathes_within = self.device.type == "cpu"
+        """On a GPU a pass is short, and its backward part runs in a thread of torch's own."""
         try:
-            with self.inference():
-                found = self.logits([Sequence(ids=ids, wanted=tuple(range(len(ids)))) for ids in samples])
+            found = self.infer(
+                lambda: self.logits([Sequence(ids=ids, wanted=tuple(range(len(ids)))) for ids in samples])
+            )
         except Exception as error:  # the border: whatever other code does with our attention
             raise UserError(f"prior {prior.name!r} is a {kind}, which this engine cannot run: {error}") from error
         require_faithful(found, own, prior=prior.name, kind=kind)
+        self._stepper: Stepper | None = None
 
     def hidden(self, batch: Seq[Sequence]) -> Tensor:
         """Last hidden states (T, width) of all tokens, in the order of the batch. Gradients flow if enabled."""
@@ -78,7 +87,9 @@ class Engine:
 
     def head(self, hidden: Tensor) -> Tensor:
         """Logits (P, V), in float32 or wider, of hidden states (P, width)."""
-        logits: Tensor = self._head(hidden)
+        return self._scaled(self._head(hidden))
+
+    def _scaled(self, logits: Tensor) -> Tensor:
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         if self._scale != 1:
             logits = logits * self._scale
@@ -93,7 +104,30 @@ class Engine:
         places = torch.tensor(write, dtype=torch.long, device=self.device)
         return self._run(ids, positions, route, Pass(plan=plan_rows(rows, self.device), pool=pool, write=places))
 
+    def compile(self, cache: Path) -> None:
+        """Make steps of decoding fast, if the machine and the prior allow it; built into `cache` once.
+
+        Raises:
+            Unavailable: they do not; the engine goes on without.
+        """
+        stepper = Stepper(self._decoder, self.bank, self._head, cache=cache)
+        require_alike(self, stepper)
+        self._stepper = stepper
+
+    def steps(self, pool: Pool) -> bool:
+        """Whether `step` can be asked for."""
+        return self._stepper is not None and bool(pool.stores)
+
+    def step(
+        self, ids: Seq[int], rows: Seq[tuple[int, int]], slots: Seq[Slot | None], pool: Pool
+    ) -> Tensor:
+        """Logits (T, V) of one new token for each of T sequences, as `Stepper.logits`, in float32 or wider."""
+        assert self._stepper is not None
+        return self._scaled(self._stepper.logits(ids, rows, slots, pool))
+
     def _run(self, ids: Seq[int], positions: Seq[int], route: Route, carried: Pass) -> Tensor:
+        if self._breathes_within and self.scheduler.can_breathe:
+            carried = replace(carried, breathe=self.scheduler.breathe)
         with self.bank.routed(route):
             result = self._decoder(
                 input_ids=torch.tensor([list(ids)], device=self.device),
@@ -103,11 +137,26 @@ class Engine:
             )
         return result.last_hidden_state[0]
 
-    @contextmanager
-    def inference(self) -> Generator[None]:
-        """A turn without gradients."""
-        with self.turns.turn(), torch.inference_mode():
-            yield
+    def run(self, work: Callable[[], T], kind: Kind = "study") -> T:
+        """Have `work` computed, and wait for it. Raises what it raises, and Unavailable once the engine is closed."""
+        return self.scheduler.run(work, kind)
+
+    def infer(self, work: Callable[[], T], kind: Kind = "study") -> T:
+        """The same without gradients; a tensor that it returns is none that a backward pass may keep."""
+        return self.scheduler.run(lambda: _without_gradients(work), kind)
+
+    def breathe(self) -> None:
+        """Called by work of learning between its parts: replies that are due go first."""
+        self.scheduler.breathe()
+
+    def close(self) -> None:
+        """Compute nothing any more."""
+        self.scheduler.close()
+
+
+def _without_gradients(work: Callable[[], T]) -> T:
+    with torch.inference_mode():
+        return work()
 
 
 def _logit_scale(config: Any) -> float:

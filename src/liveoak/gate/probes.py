@@ -138,12 +138,11 @@ class Gate:
         return _Known(batch=batch, targets=targets.to(self._engine.device), logprobs=self._logprobs(batch, None))
 
     def _logprobs(self, batch: Sequence[Tokens], slot: Slot | None) -> Tensor:
-        """(P, V), one sequence at a time so that the device is never held long."""
+        """(P, V), one sequence at a time, so that a GPU is never held long."""
         parts: list[Tensor] = []
         for tokens in batch:
-            with self._engine.inference():
-                routed = Tokens(ids=tokens.ids, slot=slot, wanted=tokens.wanted)
-                parts.append(self._engine.logits([routed]).log_softmax(-1))
+            routed = [Tokens(ids=tokens.ids, slot=slot, wanted=tokens.wanted)]
+            parts.append(self._engine.infer(lambda routed=routed: self._engine.logits(routed).log_softmax(-1)))
         return torch.cat(parts)
 
     def _costs(self, known: _Known, slot: Slot) -> Tensor:

@@ -17,7 +17,7 @@ import torch
 
 from liveoak.adapters import Slot
 from liveoak.config import Settings
-from liveoak.engine import Decoder, Engine, Request
+from liveoak.engine import Decoder, Engine, Request, Scheduler, only_team
 from liveoak.engine import Sequence as Tokens
 from liveoak.gate import Gate
 from liveoak.lab.exam import MAX_TOKENS
@@ -48,21 +48,11 @@ class Studied:
 class Workbench:
     """One prior and everything needed to write a passage into a slot and look at what came of it."""
 
-    def __init__(self, settings: Settings, general: Sequence[str]) -> None:
-        torch.set_num_threads(settings.threads or os.cpu_count() or 1)
-        device = choose_device(settings.device)
-        prior = load_prior(
-            settings.prior,
-            cache=settings.cache,
-            dtype=choose_dtype(settings.dtype, device),
-            device=device,
-            accept_licence=settings.accept_licence,
-        )
-        self._settings = settings
-        self._engine = Engine(prior)
-        self._decoder = Decoder(self._engine)
+    def __init__(self, settings: Settings, engine: Engine, general: Sequence[str]) -> None:
+        self._settings, self._engine = settings, engine
+        self._decoder = Decoder(engine, kind="study")
         self._gate = Gate(self._engine, self._decoder, settings.gate)
-        self._general = tuple(prior.tokenizer.encode(text)[:_PARAGRAPH_TOKENS] for text in general)
+        self._general = tuple(engine.tokenizer.encode(text)[:_PARAGRAPH_TOKENS] for text in general)
 
     @property
     def fingerprint(self) -> str:
@@ -140,10 +130,9 @@ class Workbench:
                 Tokens(ids=tuple(ids[:-1]), slot=slot, wanted=tuple(range(first - 1, len(ids) - 1)))
                 for ids, first in some
             ]
-            with self._engine.inference():
-                logprobs = self._engine.logits(batch).log_softmax(-1)
-                targets = torch.tensor([token for ids, first in some for token in ids[first:]], device=logprobs.device)
-                costs = -logprobs.gather(1, targets.unsqueeze(1)).squeeze(1)
+            logprobs = self._engine.infer(lambda batch=batch: self._engine.logits(batch).log_softmax(-1))
+            targets = torch.tensor([token for ids, first in some for token in ids[first:]], device=logprobs.device)
+            costs = -logprobs.gather(1, targets.unsqueeze(1)).squeeze(1)
             parts = costs.split([len(ids) - first for ids, first in some])
             found.extend(float(part.mean()) for part in parts)
         return found
@@ -152,8 +141,17 @@ class Workbench:
 @contextlib.contextmanager
 def open_workbench(settings: Settings, general: Sequence[str]) -> Generator[Workbench]:
     """A workbench; torch's number of threads is as before afterwards."""
-    threads = torch.get_num_threads()
-    try:
-        yield Workbench(settings, general)
-    finally:
-        torch.set_num_threads(threads)
+    device = choose_device(settings.device)
+
+    def load(scheduler: Scheduler) -> Engine:
+        prior = load_prior(
+            settings.prior,
+            cache=settings.cache,
+            dtype=choose_dtype(settings.dtype, device),
+            device=device,
+            accept_licence=settings.accept_licence,
+        )
+        return Engine(prior, scheduler)
+
+    with only_team(settings.threads or os.cpu_count() or 1) as scheduler:
+        yield Workbench(settings, scheduler.run(lambda: load(scheduler)), general)

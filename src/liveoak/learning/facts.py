@@ -75,10 +75,13 @@ def _costs(engine: Engine, sentence: Sentence, spans: Seq[AnswerSpan]) -> list[f
     opening = engine.tokenizer.encode(f"{sentence.heading}\n")
     ids = opening + engine.tokenizer.encode(sentence.text)
     wanted = tuple(range(len(opening) - 1, len(ids) - 1))
-    with engine.inference():
+
+    def score() -> list[float]:
         logits = engine.logits([Sequence(ids=ids, wanted=wanted)])
         targets = torch.tensor(ids[len(opening) :], device=logits.device).unsqueeze(1)
-        costs = (-logits.log_softmax(-1).gather(1, targets).squeeze(1)).tolist()
+        return (-logits.log_softmax(-1).gather(1, targets).squeeze(1)).tolist()
+
+    costs = engine.infer(score)
     ends = [len(engine.tokenizer.decode(ids[len(opening) : place + 1])) for place in range(len(opening), len(ids))]
     starts = [0, *ends[:-1]]
     return [

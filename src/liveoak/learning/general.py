@@ -87,9 +87,8 @@ def anchors(engine: Engine, known: Ground) -> list[Example]:
     examples: list[Example] = []
     for start in range(0, len(known.sequences), _TOGETHER):
         some = known.sequences[start : start + _TOGETHER]
-        with engine.inference():
-            logits = engine.logits([Sequence(ids=ids, wanted=wanted) for ids, wanted in some])
-            together = logits.log_softmax(-1).to(torch.float16)
+        batch = [Sequence(ids=ids, wanted=wanted) for ids, wanted in some]
+        together = engine.infer(lambda batch=batch: engine.logits(batch).log_softmax(-1).to(torch.float16))
         # Cloned outside inference mode, so that the backward pass may keep it.
         teachers = together.clone().split([len(wanted) for _, wanted in some])
         examples.extend(

@@ -206,9 +206,8 @@ class Study:
         """The same answer, but towards the frozen prior's distribution with the sentence before the question."""
         own = self._of_pair(question, fact.answer)
         informed = self._of_pair(f"{fact.before}{fact.answer}{fact.after}\n\n{question}", fact.answer)
-        with self._engine.inference():
-            logits = self._engine.logits([Tokens(ids=informed.ids, wanted=informed.wanted)])
-            teacher = logits.log_softmax(-1)
+        batch = [Tokens(ids=informed.ids, wanted=informed.wanted)]
+        teacher = self._engine.infer(lambda: self._engine.logits(batch).log_softmax(-1))
         return Example(
             signal="distillation", ids=own.ids, wanted=own.wanted, credit=own.credit, teacher=teacher.clone()
         )

@@ -37,7 +37,7 @@ class AdamSettings:
 
 
 class Update:
-    """Steps on one slot. The engine is held for one slice at a time, so that replies go on in between."""
+    """Steps on one slot, slice by slice, so that memory stays bounded and replies go on in between."""
 
     def __init__(self, engine: Engine, slot: Slot, alphas: Mapping[str, float], adam: AdamSettings) -> None:
         self._engine, self._slot, self._alphas, self._adam = engine, slot, alphas, adam
@@ -49,6 +49,9 @@ class Update:
         Raises:
             LearningError: nothing has credit, or the loss or gradient is not a number; the weights stay as they were.
         """
+        return self._engine.run(lambda: self._step(examples, rate))
+
+    def _step(self, examples: Sequence[Example], rate: float) -> Step:
         counts = normalisers(examples)
         assert self._slot.gradient is not None
         # What a step that broke off left behind is no part of this one.
@@ -58,14 +61,13 @@ class Update:
         for piece in slices(examples):
             batch = share_beginning(piece, self._slot)
             processed += sum(len(sequence.ids) for sequence in batch)
-            with self._engine.turns.turn():
-                sums = losses(piece, self._engine.logits(batch))
-                total(sums, counts, self._alphas).backward()
+            sums = losses(piece, self._engine.logits(batch))
+            total(sums, counts, self._alphas).backward()
+            self._engine.breathe()
             for signal, value in sums.items():
                 summed[signal] = summed.get(signal, 0.0) + float(value.detach())
         means = {signal: value / counts[signal] for signal, value in summed.items() if signal in counts}
-        with self._engine.turns.turn():
-            self._apply(rate, means)
+        self._apply(rate, means)
         credited = sum(sum(c != 0 for c in e.credit) for e in examples if e.signal != ANCHOR)
         return Step(losses=means, credited=credited, processed=processed)
 
