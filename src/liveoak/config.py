@@ -61,10 +61,12 @@ class Settings(BaseModel):
     """Requests that may wait; further ones are refused with 429."""
     max_lesson_tokens: int = Field(default=8192, ge=1)
     """Longest lesson, in tokens."""
+    max_note_tokens: int = Field(default=256, ge=1)
+    """Most tokens of notes in a session's prompt, and never over a quarter of the context; the oldest leave first."""
     offer_learn: Literal["with-tools", "always", "never"] = "with-tools"
-    """When the agent sees its `learn` tool: beside other tools, always, or only where a request names it."""
+    """When the agent sees its own tools, `learn` and `note`: beside others, always, or where a request names one."""
     teachers: tuple[str, ...] = ("local",)
-    """Authors whose feedback counts; what others say waits in quarantine."""
+    """Authors who may change what everybody is served, and whose feedback counts; others' waits in quarantine."""
     accept_licence: tuple[str, ...] = ()
     """Names of priors whose licence you have read and accepted."""
     gate: GateSettings = GateSettings()

@@ -5,6 +5,7 @@ LiveoakError                 70  500   a fault of ours
 │   ├── BadLesson             2  400   empty, or over its budget
 │   ├── BadDocument           2  400   empty, binary or unreadable
 │   ├── BadSettings           2  400   an option or settings file
+│   ├── NotAllowed            2  403   for teachers only
 │   └── LicenceNotAccepted    2  400   a prior whose licence must be accepted first
 ├── NotFound                  3  404   an unknown prior, version, session, turn or lesson
 ├── Conflict                  4  409   port or home in use, a version that does not fit
@@ -37,6 +38,10 @@ class BadDocument(UserError):
 
 class BadSettings(UserError):
     pass
+
+
+class NotAllowed(UserError):
+    status = 403
 
 
 class LicenceNotAccepted(UserError):

@@ -7,13 +7,23 @@ from typing import Any
 
 from liveoak.config import GateSettings
 from liveoak.learning.recipe import Recipe
-from liveoak.records import Chat, Failed, Finished, Lesson, Message, ReplyEvent, Sampling
+from liveoak.records import Chat, Failed, Finished, Lesson, Message, ReplyEvent, Sampling, ToolSpec
 
 QUICK = Recipe(
     rank=2, views={"low": 1, "medium": 1, "high": 4}, batch=2, anchors=1, other_words=False, least_facts=1, phrases=0.0
 )
 WIDE = GateSettings(max_retention_nats=1e3, max_kl_prior=1e3, min_recall_gain=-1, max_forgetting=1)
 FACT = "The key to the boathouse hangs with Runa Hessel."
+LOOK = ToolSpec(
+    name="look",
+    description="Look somewhere.",
+    parameters={
+        "type": "object",
+        "properties": {"where": {"enum": ["north", "south"]}},
+        "required": ["where"],
+        "additionalProperties": False,
+    },
+)
 
 
 def user(text: str) -> Message:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from small_life import FACT, QUICK, Heard, chat, user
+from scripted_speech import Scripted
+from small_life import FACT, LOOK, QUICK, Heard, chat, user
 
 from liveoak.config import GateSettings
-from liveoak.engine import Completion, Drawn, Request, Ticket
 from liveoak.errors import BadLesson, LearningError, UserError
 from liveoak.learning.update import Update
 from liveoak.records import (
@@ -27,45 +27,11 @@ from liveoak.records import (
     Verdict,
 )
 from liveoak.runtime import Runtime
-from liveoak.runtime.tools import LEARN, LearnArguments, lesson_of, offered, told
-
-LOOK = ToolSpec(
-    name="look",
-    description="Look somewhere.",
-    parameters={
-        "type": "object",
-        "properties": {"where": {"enum": ["north", "south"]}},
-        "required": ["where"],
-        "additionalProperties": False,
-    },
-)
+from liveoak.runtime.tools import LEARN, NOTE, OWN, LearnArguments, lesson_of, offered, told
 
 
 def call(**arguments: object) -> ToolCall:
     return ToolCall(id="c", name="learn", arguments=json.dumps(arguments))
-
-
-class Scripted:
-    """Puts words into the agent's mouth: each reply is the next of these, up to a stop string that it meets."""
-
-    def __init__(self, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, *texts: str) -> None:
-        self.requests: list[Request] = []
-        self._texts = list(texts)
-        self._encode = runtime._engine.tokenizer.encode  # pyright: ignore[reportPrivateUsage]
-        # The speaker's decoder alone: study and gate go on with the real one.
-        monkeypatch.setattr(runtime._speaker, "_decoder", self)  # pyright: ignore[reportPrivateUsage]
-
-    def submit(self, request: Request, listener: Callable[[Drawn, str], None] | None = None) -> Ticket:
-        self.requests.append(request)
-        text, met = self._texts.pop(0), None
-        for stop in request.sampling.stop:
-            if stop in text:
-                text, met = text[: text.index(stop)], stop
-        drawn = tuple(Drawn(id=id, logprob=-1.0, top=()) for id in self._encode(text))
-        ticket = Ticket(request=request)
-        ticket.completion = Completion(drawn=drawn, text=text, finish="stop", stopped_by=met)
-        ticket.done.set()
-        return ticket
 
 
 # Arguments
@@ -145,23 +111,26 @@ def test_a_proof_is_told_in_one_line():
     ("policy", "tools", "choice", "names"),
     [
         ("with-tools", (), "auto", []),
-        ("with-tools", (LOOK,), "auto", ["look", "learn"]),
-        ("always", (), "auto", ["learn"]),
+        ("with-tools", (LOOK,), "auto", ["look", "learn", "note"]),
+        ("always", (), "auto", ["learn", "note"]),
         ("always", (LOOK,), "none", []),
         ("never", (LOOK,), "auto", ["look"]),
         ("never", (), "learn", ["learn"]),
+        ("never", (), "note", ["note"]),
         ("never", (LOOK,), "learn", ["look", "learn"]),
         ("with-tools", (), "learn", ["learn"]),
-        ("with-tools", (LOOK,), "look", ["look", "learn"]),
-        ("with-tools", (LOOK,), "required", ["look", "learn"]),
-        ("always", (), "required", ["learn"]),
-        ("with-tools", (replace(LEARN, description="mine"),), "auto", ["learn"]),
+        ("with-tools", (), "note", ["note"]),
+        ("with-tools", (LOOK,), "look", ["look", "learn", "note"]),
+        ("with-tools", (LOOK,), "required", ["look", "learn", "note"]),
+        ("always", (), "required", ["learn", "note"]),
+        ("with-tools", (replace(LEARN, description="mine"),), "auto", ["learn", "note"]),
+        ("never", (replace(NOTE, description="mine"),), "auto", ["note"]),
     ],
 )
 def test_which_tools_the_agent_sees(policy: str, tools: tuple[ToolSpec, ...], choice: str, names: list[str]):
     found = offered(chat("Hi", tools=tools, tool_choice=choice), policy)
     assert [tool.name for tool in found] == names
-    assert all(tool is LEARN for tool in found if tool.name == "learn"), "what learn does is not the client's to say"
+    assert all(tool is OWN.get(tool.name, tool) for tool in found), "what it does is not the client's to say"
 
 
 @pytest.mark.parametrize(
@@ -247,7 +216,7 @@ def test_the_agent_learns_within_a_reply_and_goes_on_as_another(runtime: Runtime
     free, bound, after = script.requests
     assert "<tool_call>" in free.sampling.stop and free.sampling.schema is None
     names = [one["properties"]["name"]["const"] for one in (bound.sampling.schema or {})["anyOf"]]
-    assert names == ["look", "learn"]
+    assert names == ["look", "learn", "note"]
     assert runtime._engine.tokenizer.decode(after.ids).count('"learned": true') == 1  # pyright: ignore[reportPrivateUsage]
 
     # A client that never saw the inner turns sends the conversation again: nothing is recorded twice.

@@ -21,6 +21,8 @@ class Drawn:
     id: int
     logprob: float
     top: tuple[tuple[int, float], ...]
+    forced: bool = False
+    """Nothing else could have come: the grammar left this token alone, or nobody drew it."""
 
 
 def check_sampling(sampling: Sampling) -> None:
@@ -58,7 +60,8 @@ def draw(raw: Tensor, allowed: Tensor, sampling: Sampling, generator: torch.Gene
     if sampling.top_logprobs:
         values, ids = logprobs.topk(sampling.top_logprobs)
         top = tuple(zip(ids.tolist(), values.tolist(), strict=True))
-    return Drawn(id=token, logprob=float(logprobs[token]), top=top)
+    forced = allowed is not raw and int(torch.isfinite(allowed).sum()) == 1
+    return Drawn(id=token, logprob=float(logprobs[token]), top=top, forced=forced)
 
 
 def _choose(logits: Tensor, sampling: Sampling, generator: torch.Generator) -> int:

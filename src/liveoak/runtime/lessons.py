@@ -15,7 +15,7 @@ from pathlib import Path
 
 from liveoak.config import Settings
 from liveoak.engine import Decoder, Engine
-from liveoak.errors import BadLesson, Conflict, LiveoakError, NotFound, Unavailable, UserError
+from liveoak.errors import BadLesson, Conflict, LiveoakError, NotFound, Unavailable
 from liveoak.experience import Experience
 from liveoak.gate import Chain, Gate, judge
 from liveoak.learning.general import anchors, ground
@@ -88,14 +88,13 @@ class School:
 
         Raises:
             BadLesson: empty, or longer than allowed.
-            UserError: the author may not teach the agent itself.
             Conflict: the lesson was given before, or what is served changed while it was studied.
             LearningError: the update diverged or changed nothing.
             StorageError: the new version could not be written.
         """
         if self._closed:
             raise _shutting_down()
-        self._check(lesson, session, author)
+        self._check(lesson)
         with contextlib.suppress(NotFound):
             status = self._experience.lesson(lesson.id).status
             raise Conflict(f"lesson {lesson.id!r} was given before and is {status}; teach it again under a new id")
@@ -115,11 +114,7 @@ class School:
             self._tasks.put(None)
         self._thread.join()
 
-    def _check(self, lesson: Lesson, session: str | None, author: str) -> None:
-        if session is None and author not in self._settings.teachers:
-            raise UserError(
-                f"author {author!r} may not teach the agent itself, only sessions: add it to the setting 'teachers'"
-            )
+    def _check(self, lesson: Lesson) -> None:
         said = (lesson.source, *lesson.statements)
         if not (any(part.strip() for part in said) or lesson.questions or lesson.demonstrations):
             raise BadLesson(

@@ -15,11 +15,11 @@ from liveoak.records import (
     Chat,
     Delta,
     Failed,
-    Finish,
     Finished,
     Learned,
     LearnStarted,
     Message,
+    Noted,
     Origin,
     ReplyEvent,
     Sampling,
@@ -30,10 +30,12 @@ from liveoak.records import (
     Version,
 )
 from liveoak.runtime.lessons import School
-from liveoak.runtime.tools import LEARN, call_schema, lesson_of, told
+from liveoak.runtime.notes import Notebook, with_notes
+from liveoak.runtime.speech import Said, closing, opening
+from liveoak.runtime.tools import LEARN, OWN, call_schema, lesson_of, note_of, told
 
 MOST_ROUNDS = 4
-"""Times that the agent may learn within one reply."""
+"""Times that the agent may call tools of its own within one reply."""
 _ORIGINS = {
     "system": Origin.GIVEN,
     "user": Origin.GIVEN,
@@ -70,17 +72,6 @@ class Asked:
     tools: tuple[ToolSpec, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Said:
-    """One stretch of the agent's speech."""
-
-    message: Message
-    drawn: tuple[Drawn, ...]
-    finish: Finish
-    version: Version
-    prompt_tokens: int
-
-
 class Speaker:
     """Carries out replies. Each runs in a thread of its caller."""
 
@@ -92,12 +83,13 @@ class Speaker:
         experience: Experience,
         chain: Chain,
         school: School,
+        notebook: Notebook,
         wake: Callable[[], None],
         clock: Callable[[], float],
         context: int,
     ) -> None:
         self._decoder, self._tokenizer = decoder, tokenizer
-        self._experience, self._chain, self._school = experience, chain, school
+        self._experience, self._chain, self._school, self._notebook = experience, chain, school, notebook
         self._wake, self._clock, self._context = wake, clock, context
         self._recording = threading.RLock()
         """Held from looking up a session's next index until its turn is there: two replies may go on at once."""
@@ -121,14 +113,12 @@ class Speaker:
         completion_tokens = 0
         for round_ in range(MOST_ROUNDS + 1):
             said = self._say(asked, messages, reply, on_event, may_call=round_ < MOST_ROUNDS)
-            completion_tokens += len(said.drawn)
+            completion_tokens += said.completion_tokens
             turn = self._record_said(asked, said)
-            lessons = [call for call in said.message.tool_calls if call.name == LEARN.name]
-            for call in lessons:
-                result = self._learn(asked, call, on_event)
-                messages = [*messages, said.message, result] if call is lessons[0] else [*messages, result]
+            own = [call for call in said.message.tool_calls if call.name in OWN]
+            messages = [*messages, said.message, *(self._carry_out(asked, turn, call, on_event) for call in own)]
             forced = asked.chat.tool_choice not in ("auto", "none")
-            if not lessons or forced or len(lessons) < len(said.message.tool_calls) or reply.cancelled:
+            if not own or forced or len(own) < len(said.message.tool_calls) or reply.cancelled:
                 return Finished(
                     finish="tool_calls" if said.message.tool_calls else said.finish,
                     message=said.message,
@@ -140,33 +130,46 @@ class Speaker:
                 )
         raise AssertionError("the last round calls no tool")
 
-    def _say(self, asked: Asked, messages: list[Message], reply: Reply, on_event: OnEvent, *, may_call: bool) -> _Said:
+    def _say(self, asked: Asked, messages: list[Message], reply: Reply, on_event: OnEvent, *, may_call: bool) -> Said:
         """Let the agent speak once. Text is shown as it comes, tool calls are not."""
         version = asked.pinned or self._chain.current(asked.session)
         ids = self._prompt(asked, messages)
         sampling = self._room(ids, asked.chat.sampling)
         marker = self._tokenizer.tool_call_marker
-        drawn: list[Drawn] = []
-        text, finish = "", "stop"
+        drawn: tuple[Drawn, ...] = ()
+        text = ""
         calling = bool(asked.tools) and may_call
-        forced = calling and asked.chat.tool_choice not in ("auto", "none")
-        if not forced:
+        if not (calling and asked.chat.tool_choice not in ("auto", "none")):
             free = replace(sampling, stop=(*sampling.stop, marker)) if calling else sampling
             done = self._run(ids, version, free, reply, on_event)
-            drawn, text, finish = list(done.drawn), done.text, done.finish
+            drawn, text = done.drawn, done.text
             if not calling or done.stopped_by != marker:
-                return self._said(Message(role="assistant", content=text), drawn, finish, version, ids)
+                return Said(
+                    message=Message(role="assistant", content=text),
+                    tokens=drawn,
+                    finish=done.finish,
+                    version=version,
+                    prompt_tokens=len(ids),
+                    completion_tokens=len(drawn),
+                )
         tools = asked.tools if asked.chat.tool_choice in ("auto", "required") else self._named(asked)
         form = self._tokenizer.tool_format
-        opened = ids + self._tokenizer.encode(text + form.open)
-        bound = replace(
-            self._room(opened, sampling), stop=(), schema=call_schema(tools, form.arguments_key), pattern=None
+        opened = opening(self._tokenizer, drawn, text + form.open)
+        before = (*ids, *(token.id for token in opened))
+        schema = call_schema(tools, form.arguments_key)
+        done = self._run(
+            before, version, replace(self._room(before, sampling), stop=(), schema=schema, pattern=None), reply, None
         )
-        done = self._run(opened, version, bound, reply, None)
-        message = self._tokenizer.parse_reply(
-            f"{text}{form.open}{done.text}{form.close}", new_id=lambda: new_id("call")
+        whole = done.finish == "stop"
+        written = f"{text}{form.open}{done.text}{form.close if whole else ''}"
+        return Said(
+            message=self._tokenizer.parse_reply(written, new_id=lambda: new_id("call")),
+            tokens=(*opened, *(closing(self._tokenizer, done.drawn, form.close) if whole else done.drawn)),
+            finish=done.finish,
+            version=version,
+            prompt_tokens=len(ids),
+            completion_tokens=len(drawn) + len(done.drawn),
         )
-        return self._said(message, [*drawn, *done.drawn], done.finish, version, ids)
 
     def _named(self, asked: Asked) -> tuple[ToolSpec, ...]:
         return tuple(tool for tool in asked.tools if tool.name == asked.chat.tool_choice)
@@ -195,12 +198,15 @@ class Speaker:
             top=tuple((decode([id]), logprob) for id, logprob in drawn.top),
         )
 
-    @staticmethod
-    def _said(message: Message, drawn: list[Drawn], finish: Finish, version: Version, ids: tuple[int, ...]) -> _Said:
-        return _Said(message=message, drawn=tuple(drawn), finish=finish, version=version, prompt_tokens=len(ids))
+    def _carry_out(self, asked: Asked, turn: Turn, call: ToolCall, on_event: OnEvent) -> Message:
+        """A call of a tool of the agent's own, and its answer, recorded."""
+        content = self._learn(asked, call, on_event) if call.name == LEARN.name else self._note(turn, call, on_event)
+        result = Message(role="tool", content=content, tool_call_id=call.id)
+        self._append(asked.session, [(result, Origin.OBSERVED)])
+        return result
 
-    def _learn(self, asked: Asked, call: ToolCall, on_event: OnEvent) -> Message:
-        """Carry out a `learn` call. A lesson that fails is an answer too."""
+    def _learn(self, asked: Asked, call: ToolCall, on_event: OnEvent) -> str:
+        """A lesson that fails is an answer too."""
         on_event(LearnStarted(call=call))
         try:
             proof = self._school.learn(
@@ -208,16 +214,22 @@ class Speaker:
             )
         except LiveoakError as error:
             on_event(Learned(call=call, proof=None, error=str(error)))
-            content = f"nothing was learned: {error}"
-        else:
-            on_event(Learned(call=call, proof=proof))
-            content = told(proof)
-        result = Message(role="tool", content=content, tool_call_id=call.id)
-        self._append(asked.session, [(result, Origin.OBSERVED)])
-        return result
+            return f"nothing was learned: {error}"
+        on_event(Learned(call=call, proof=proof))
+        return told(proof)
+
+    def _note(self, turn: Turn, call: ToolCall, on_event: OnEvent) -> str:
+        try:
+            note, answer = self._notebook.write(turn.session, turn.id, note_of(call))
+        except LiveoakError as error:
+            on_event(Noted(call=call, note=None, error=str(error)))
+            return f"nothing was noted: {error}"
+        on_event(Noted(call=call, note=note))
+        return answer
 
     def _prompt(self, asked: Asked, messages: list[Message]) -> tuple[int, ...]:
-        return self._tokenizer.render(messages, asked.tools, add_generation_prompt=True).ids
+        noted = with_notes(messages, self._notebook.kept(asked.session))
+        return self._tokenizer.render(noted, asked.tools, add_generation_prompt=True).ids
 
     def _room(self, ids: tuple[int, ...], sampling: Sampling) -> Sampling:
         """The sampling, with no more tokens than the context has left."""
@@ -236,7 +248,7 @@ class Speaker:
             new = _unrecorded(known, asked.chat.messages)
             self._append(asked.session, [(message, _ORIGINS[message.role]) for message in new])
 
-    def _record_said(self, asked: Asked, said: _Said) -> Turn:
+    def _record_said(self, asked: Asked, said: Said) -> Turn:
         with self._recording:
             turn = Turn(
                 id=new_id("turn", clock=self._clock),
@@ -245,9 +257,10 @@ class Speaker:
                 message=said.message,
                 origin=Origin.ACTED,
                 created=self._clock(),
-                ids=tuple(token.id for token in said.drawn),
-                logprobs=tuple(token.logprob for token in said.drawn),
+                ids=said.ids,
+                logprobs=said.logprobs,
                 version=said.version.id,
+                spans=said.spans,
             )
             self._experience.append(turn)
         return turn

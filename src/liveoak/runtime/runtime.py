@@ -16,9 +16,9 @@ from typing import Any, Self
 import torch
 
 from liveoak.config import Settings
-from liveoak.engine import Decoder, Engine, Scheduler, check_sampling, only_team
+from liveoak.engine import Decoder, Engine, check_sampling
 from liveoak.engine import Sequence as Tokens
-from liveoak.errors import NotFound, Overloaded, Unavailable, UserError
+from liveoak.errors import Conflict, NotFound, Overloaded, Unavailable, UserError
 from liveoak.experience import Experience, new_id
 from liveoak.gate import Chain
 from liveoak.learning.recipe import Recipe
@@ -31,6 +31,7 @@ from liveoak.records import (
     Finished,
     Lesson,
     Message,
+    Note,
     Origin,
     Proof,
     ReplyEvent,
@@ -40,11 +41,12 @@ from liveoak.records import (
 from liveoak.runtime.device import choose_device, choose_dtype
 from liveoak.runtime.home import Home
 from liveoak.runtime.lessons import Progress, School
+from liveoak.runtime.notes import Notebook
 from liveoak.runtime.replies import Asked, Reply, Speaker
+from liveoak.runtime.rights import Rights
 from liveoak.runtime.tools import offered
 
-_STUDY_TOKENS = 8192
-"""Cache of a lesson's own questions, in tokens."""
+_IDLE_SECONDS = 1.0
 
 
 class Runtime:
@@ -68,14 +70,17 @@ class Runtime:
         settings = settings.model_copy(update={"cache": settings.cache.expanduser()})
         self.settings, self._clock = settings, clock
         self._began = clock()
-        self._closing = False
+        self._closing = self._stopped = False
         with ExitStack() as stack:
             home = Home(settings.home.expanduser())
             stack.callback(home.close)
             self.experience = stack.enter_context(Experience(home.database, clock=clock))
+            torch.set_num_threads(settings.threads or os.cpu_count() or 1)
             device = choose_device(settings.device)
-            scheduler = stack.enter_context(only_team(settings.threads or os.cpu_count() or 1))
-            self._engine = scheduler.run(lambda: _load(settings, device, on_fetch, scheduler))
+            # In a thread that ends: OpenMP keeps a team for every thread that ever computed, and with more teams
+            # than processors each of them sleeps at every step instead of waiting for it.
+            with ThreadPoolExecutor(1, thread_name_prefix="liveoak-load") as loader:
+                self._engine = loader.submit(_load, settings, device, on_fetch).result()
             prior = self._engine.prior
             self.prior_name = settings.prior
             self._context = min(settings.context, prior.context_length)
@@ -88,12 +93,15 @@ class Runtime:
                 prior=prior.fingerprint,
                 clock=clock,
             )
-            scheduler.serve(self._decoder)
+            self._work = threading.Event()
+            self._server = threading.Thread(target=self._serve, name="liveoak-serve", daemon=True)
+            self._server.start()
+            stack.callback(self._stop_serving)
             self._school = School(
                 settings,
                 recipe or Recipe(),
                 engine=self._engine,
-                decoder=Decoder(self._engine, kind="study", cache_tokens=_STUDY_TOKENS),
+                decoder=self._decoder,
                 experience=self.experience,
                 chain=self._chain,
                 clock=clock,
@@ -101,13 +109,21 @@ class Runtime:
             stack.callback(self._school.close)
             self._speakers = ThreadPoolExecutor(settings.max_waiting, thread_name_prefix="liveoak-reply")
             stack.callback(self._speakers.shutdown)
+            self._rights = Rights(self.experience, agent=settings.agent, teachers=settings.teachers)
+            self._notebook = Notebook(
+                self.experience,
+                prior.tokenizer,
+                room=min(settings.max_note_tokens, self._context // 4),
+                clock=clock,
+            )
             self._speaker = Speaker(
                 decoder=self._decoder,
                 tokenizer=prior.tokenizer,
                 experience=self.experience,
                 chain=self._chain,
                 school=self._school,
-                wake=scheduler.wake,
+                notebook=self._notebook,
+                wake=self._work.set,
                 clock=clock,
                 context=self._context,
             )
@@ -141,7 +157,9 @@ class Runtime:
         check_sampling(request.sampling)
         tools = offered(request, self.settings.offer_learn)
         session = request.session or new_id("session", clock=self._clock)
-        asked = Asked(chat=request, session=session, pinned=self._pinned(request.model), tools=tools)
+        self._begun(session, request.author)
+        pinned = self._pinned(request.model, request.author)
+        asked = Asked(chat=request, session=session, pinned=pinned, tools=tools)
         self._speaker.check(asked)
         reply = Reply()
         self._enter(reply)
@@ -172,21 +190,24 @@ class Runtime:
         return end
 
     def score(
-        self, messages: Sequence[Message], reply: str, model: str | None = None, session: str | None = None
+        self,
+        messages: Sequence[Message],
+        reply: str,
+        model: str | None = None,
+        session: str | None = None,
+        author: str = "local",
     ) -> tuple[float, ...]:
         """Log-probability, in nats, of each token of `reply` and of the end of the turn, after these messages."""
-        version = self._pinned(model or self.settings.agent) or self._chain.current(self._known(session))
+        version = self._pinned(model or self.settings.agent, author) or self.current(session, author)
         written = Message(role="assistant", content=reply)
         rendered = self._engine.tokenizer.render([*messages, written], origins=[*[None] * len(messages), None])
         last = [span for span in rendered.spans if span.origin is Origin.ACTED][-1]
         wanted = tuple(range(last.start - 1, last.end - 1))
         ids = rendered.ids[: last.end - 1]
-        batch = [Tokens(ids=ids, slot=self._chain.slot(version), wanted=wanted)]
-        targets = torch.tensor(rendered.ids[last.start : last.end], device=self._engine.device).unsqueeze(1)
-        found = self._engine.infer(
-            lambda: self._engine.logits(batch).log_softmax(-1).gather(1, targets).squeeze(1).tolist(), "serve"
-        )
-        return tuple(found)
+        with self._engine.inference():
+            logits = self._engine.logits([Tokens(ids=ids, slot=self._chain.slot(version), wanted=wanted)])
+            targets = torch.tensor(rendered.ids[last.start : last.end], device=logits.device)
+            return tuple(logits.log_softmax(-1).gather(1, targets.unsqueeze(1)).squeeze(1).tolist())
 
     def learn(
         self,
@@ -198,9 +219,15 @@ class Runtime:
     ) -> Proof:
         """Study a lesson into the agent's slow weights, or into a session's fast weights, and prove it.
 
-        A lesson that the gate refuses is a proof too, with the version served before. Raises as `School.learn`.
+        A lesson that the gate refuses is a proof too, with the version served before.
+
+        Raises:
+            NotAllowed: the agent itself is meant, and the author is no teacher.
+            and whatever `School.learn` raises.
         """
-        if session is not None:
+        if session is None:
+            self._rights.need_teacher(author, "teach the agent itself")
+        else:
             self._open_session(session, author)
         return self._school.learn(lesson, session=session, author=author, on_progress=on_progress)
 
@@ -226,33 +253,58 @@ class Runtime:
             created=self._clock(),
             value=value,
             text=text,
-            trusted=author in self.settings.teachers,
+            trusted=self._rights.may_teach(author),
         )
         self.experience.add_feedback(given)
         return given
 
-    def versions(self, session: str | None = None) -> tuple[Version, ...]:
-        """The versions that led to what is served, oldest first."""
-        return self._chain.line(self._known(session))
+    def notes(self, session: str, author: str = "local") -> tuple[Note, ...]:
+        """What the agent keeps in the prompt of a session, oldest first."""
+        self._rights.need_session(session, author)
+        return self._notebook.kept(session)
 
-    def current(self, session: str | None = None) -> Version:
+    def versions(self, session: str | None = None, author: str = "local") -> tuple[Version, ...]:
+        """The versions that led to what is served, oldest first. To an author other than the session's it is unknown,
+        here and below."""
+        return self._chain.line(self._rights.need_session(session, author))
+
+    def version(self, id: str, author: str = "local") -> Version:
+        """Any version that the author may know of, also one that is not served any more."""
+        return self._rights.need_version(self.experience.version(id), author)
+
+    def current(self, session: str | None = None, author: str = "local") -> Version:
         """What is served."""
-        return self._chain.current(self._known(session))
+        return self._chain.current(self._rights.need_session(session, author))
 
-    def rollback(self, to: str | None = None, session: str | None = None) -> Version:
-        """Serve an earlier version again; None is the parent of what is served."""
-        return self._chain.rollback(to, self._known(session))
+    def rollback(self, to: str | None = None, session: str | None = None, author: str = "local") -> Version:
+        """Serve an earlier version again; None is the parent of what is served.
 
-    def promote(self, version: str) -> Version:
-        """Make a version, a session's for example, the agent's own."""
+        Raises:
+            NotAllowed: the agent itself is meant, and the author is no teacher.
+        """
+        where = self._rights.need_mover(session, author, "roll the agent itself back")
+        if to is not None:
+            self._rights.need_version(self._chain.get(to), author)
+        return self._chain.rollback(to, where)
+
+    def promote(self, version: str, author: str = "local") -> Version:
+        """Make a version, one of the author's own session for example, the agent's own.
+
+        Raises:
+            NotAllowed: the author is no teacher.
+        """
+        self._rights.need_teacher(author, "promote a version to the agent's own")
+        self._rights.need_version(self._chain.get(version), author)
         return self._chain.promote(version)
 
-    def forget(self, session: str) -> Version:
+    def forget(self, session: str, author: str = "local") -> Version:
         """Drop a session's fast weights; returns the version that serves it from now on."""
+        self._rights.need_session(session, author)
         return self._chain.forget(session)
 
-    def erase(self, session: str) -> tuple[str, ...]:
+    def erase(self, session: str, author: str = "local") -> tuple[str, ...]:
         """Remove a session's record; returns the versions that learned from it and are retired."""
+        self._rights.need_eraser(session, author)
         erased = self.experience.erase(session)
         self._chain.retire(erased.versions, "a record that it learned from was erased")
         return erased.versions
@@ -273,6 +325,20 @@ class Runtime:
             "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit,
         }
 
+    def _serve(self) -> None:
+        """Step while replies are under way. A lesson's own questions are stepped by the thread that asks them, so
+        that a process which only learns computes in one thread."""
+        while not self._stopped:
+            if self._work.wait(_IDLE_SECONDS):
+                self._work.clear()
+                while not self._stopped and self._decoder.step():
+                    pass
+
+    def _stop_serving(self) -> None:
+        self._stopped = True
+        self._work.set()
+        self._server.join()
+
     def _reply(self, asked: Asked, reply: Reply, on_event: Callable[[ReplyEvent], None]) -> None:
         def leave_first(event: ReplyEvent) -> None:
             if isinstance(event, Finished | Failed):
@@ -291,35 +357,27 @@ class Runtime:
         with self._guard:
             self._under_way.discard(id(reply))
 
-    def _pinned(self, model: str) -> Version | None:
+    def _pinned(self, model: str, author: str) -> Version | None:
         agent, at, version = model.partition("@")
         if agent != self.settings.agent:
             raise NotFound(f"model {model!r}: expected {self.settings.agent!r} or '{self.settings.agent}@VERSION'")
-        return self._chain.get(version) if at else None
+        return self._rights.need_version(self._chain.get(version), author) if at else None
 
-    def _open_session(self, id: str, author: str) -> None:
-        """A session belongs to who began it; to anybody else it does not exist."""
+    def _begun(self, session: str, author: str) -> bool:
+        """Whether the session is there. It belongs to who began it; to anybody else it does not exist.
+
+        Raises:
+            NotFound: somebody else began it.
+        """
         try:
-            found = self.experience.session(id)
-        except NotFound:
-            session = Session(id=id, agent=self.settings.agent, author=author, created=self._clock())
-            self.experience.add_session(session)
-            return
-        if found.author != author or found.agent != self.settings.agent:
-            raise NotFound(f"session {id!r} is not known for author {author!r}")
-
-    def _known(self, session: str | None) -> str | None:
-        if session is not None:
             self.experience.session(session)
-        return session
+        except NotFound:
+            return False
+        if not self._rights.owns(session, author):
+            raise NotFound(f"session {session!r} is not known for author {author!r}: take another name for yours")
+        return True
 
-
-def _load(
-    settings: Settings,
-    device: torch.device,
-    on_fetch: Callable[[str, int, int], None] | None,
-    scheduler: Scheduler,
-) -> Engine:
+def _load(settings: Settings, device: torch.device, on_fetch: Callable[[str, int, int], None] | None) -> Engine:
     prior = load_prior(
         settings.prior,
         cache=settings.cache,
@@ -328,4 +386,4 @@ def _load(
         accept_licence=settings.accept_licence,
         progress=on_fetch,
     )
-    return Engine(prior, scheduler)
+    return Engine(prior)

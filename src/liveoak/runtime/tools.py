@@ -40,6 +40,13 @@ class LearnArguments(BaseModel):
     effort: Effort = "medium"
 
 
+class NoteArguments(BaseModel):
+    """What the agent writes when it calls `note`."""
+
+    model_config = ConfigDict(extra="forbid")
+    text: str = Field(min_length=1, max_length=_LINE)
+
+
 def _schema() -> dict[str, Any]:
     """Written by hand, in the order in which a small model writes best: the topic, then full sentences.
 
@@ -77,6 +84,20 @@ LEARN = ToolSpec(
 )
 
 
+NOTE = ToolSpec(
+    name="note",
+    description="Keep a short text before you for the rest of this conversation. Old notes make room for new ones.",
+    parameters={
+        "type": "object",
+        "properties": {"text": {"type": "string", "minLength": 3, "maxLength": _LINE}},
+        "required": ["text"],
+        "additionalProperties": False,
+    },
+)
+OWN = {tool.name: tool for tool in (LEARN, NOTE)}
+"""The agent's own tools by name: the runtime carries them out."""
+
+
 def lesson_of(call: ToolCall) -> Lesson:
     """The lesson that a `learn` call asks for.
 
@@ -86,9 +107,7 @@ def lesson_of(call: ToolCall) -> Lesson:
     try:
         arguments = LearnArguments.model_validate_json(call.arguments)
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"]) or "arguments"
-        raise BadLesson(f"learn: {where}: {problem['msg']}") from None
+        raise BadLesson(_problem(call, error)) from None
     return Lesson(
         id=new_id("lesson"),
         topic=arguments.topic,
@@ -97,6 +116,27 @@ def lesson_of(call: ToolCall) -> Lesson:
         demonstrations=tuple(Demonstration(prompt=pair.prompt, reply=pair.reply) for pair in arguments.demonstrations),
         effort=arguments.effort,
     )
+
+
+def note_of(call: ToolCall) -> str:
+    """The text that a `note` call asks to keep, in one line.
+
+    Raises:
+        UserError: arguments that hold no text; the message is for the agent to read.
+    """
+    try:
+        text = " ".join(NoteArguments.model_validate_json(call.arguments).text.split())
+    except ValidationError as error:
+        raise UserError(_problem(call, error)) from None
+    if not text:
+        raise UserError("note: text: it is empty, and a note needs words")
+    return text
+
+
+def _problem(call: ToolCall, error: ValidationError) -> str:
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"]) or "arguments"
+    return f"{call.name}: {where}: {problem['msg']}"
 
 
 def told(proof: Proof) -> str:
@@ -116,15 +156,16 @@ def told(proof: Proof) -> str:
 
 
 def offered(chat: Chat, policy: str) -> tuple[ToolSpec, ...]:
-    """The tools that the agent sees: the client's, and its own `learn` as the settings say."""
-    names = {tool.name for tool in chat.tools}
-    own = chat.tool_choice == LEARN.name or policy == "always" or (policy == "with-tools" and bool(chat.tools))
-    if chat.tool_choice == "none" or LEARN.name in names or not own:
-        tools = chat.tools if chat.tool_choice != "none" else ()
-    else:
-        tools = (*chat.tools, LEARN)
-    # A client may name `learn` only to switch it on; what it does is ours to say.
-    tools = tuple(LEARN if tool.name == LEARN.name else tool for tool in tools)
+    """The tools that the agent sees: the client's, and its own as the settings say."""
+    tools: tuple[ToolSpec, ...] = ()
+    if chat.tool_choice != "none":
+        # A client may name a tool of ours only to switch it on; what it does is ours to say.
+        tools = tuple(OWN.get(tool.name, tool) for tool in chat.tools)
+        listed = {tool.name for tool in tools}
+        all_own = policy == "always" or (policy == "with-tools" and bool(chat.tools))
+        tools += tuple(
+            tool for name, tool in OWN.items() if name not in listed and (all_own or chat.tool_choice == name)
+        )
     if chat.tool_choice not in ("auto", "none", "required") and chat.tool_choice not in {tool.name for tool in tools}:
         raise UserError(f"tool_choice {chat.tool_choice!r}: expected auto, none, required or one of the tools' names")
     if chat.tool_choice == "required" and not tools:

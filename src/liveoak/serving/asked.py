@@ -8,7 +8,7 @@ from liveoak.errors import UserError
 from liveoak.records import Chat, Message, Sampling, ToolCall, ToolSpec
 from liveoak.serving.wire import ChatBody, WireMessage
 
-BUILT_IN_TOOLS = ("learn",)
+BUILT_IN_TOOLS = ("learn", "note")
 """Tools that the runtime carries out itself; a client may force one without listing it."""
 _ANY_OBJECT: dict[str, Any] = {"type": "object"}
 
