@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from liveoak.adapters.lowrank import Part, adapted
 from liveoak.adapters.slots import Layout, Slot, Target, stack
 from liveoak.errors import UserError
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Tokens `start:end` of the packed batch, all under one slot; None is the prior itself."""
-
-    start: int
-    end: int
-    slot: Slot | None
 
 
 class Route:
@@ -37,6 +29,7 @@ class Route:
             start += length
         self.parts = tuple(parts)
         self.plain = all(part.slot is None for part in parts)
+        self.trains = any(part.slot is not None and part.slot.gradient is not None for part in parts)
         self._stacks: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
         self._stackable = self._can_stack()
 
@@ -78,6 +71,14 @@ class Route:
         return y + torch.bmm(b, low).squeeze(2) * scales.unsqueeze(1)
 
 
+class OwnRoute(Protocol):
+    """A route that computes the layers itself."""
+
+    def linear(self, target: int, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """x (..., inputs) through the layer and each token's slot."""
+        ...
+
+
 class SlottedLinear(nn.Module):
     """A frozen linear layer plus the low-rank change of each token's slot."""
 
@@ -89,8 +90,13 @@ class SlottedLinear(nn.Module):
         self.bank = bank
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.linear(x, self.weight, self.bias)
         route = self.bank.route
+        if not isinstance(route, Route | None):
+            return route.linear(self.index, x, self.weight, self.bias)
+        if route is not None and torch.is_grad_enabled() and (route.trains or (x.requires_grad and not route.plain)):
+            flat = x.reshape(-1, self.in_features)
+            return adapted(flat, self.weight, self.bias, route.parts, self.index).view(*x.shape[:-1], -1)
+        y = F.linear(x, self.weight, self.bias)
         if route is None or route.plain:
             return y
         flat = route.add(self.index, x.reshape(-1, self.in_features), y.view(-1, self.out_features))
@@ -104,7 +110,7 @@ class Bank:
     """
 
     def __init__(self, model: nn.Module, head: nn.Module | None = None) -> None:
-        self.route: Route | None = None
+        self.route: Route | OwnRoute | None = None
         first = next(model.parameters())
         self.dtype, self.device = first.dtype, first.device
         found = [
@@ -137,7 +143,7 @@ class Bank:
         )
 
     @contextmanager
-    def routed(self, route: Route) -> Generator[None]:
+    def routed(self, route: Route | OwnRoute) -> Generator[None]:
         """Forward passes inside go through `route`. One thread computes; a pass within a pass is nested here too."""
         outer, self.route = self.route, route
         try:

@@ -41,8 +41,8 @@ class Layout:
 class Slot:
     """One adapter: for each target, `y += scale * (x @ a.T) @ b.T`, with a (R, inputs) and b (outputs, R).
 
-    `master` (float32) is the truth; `weights` is its copy in the dtype of the prior, which the forward pass reads
-    and whose gradients the backward pass writes. A fresh slot has b = 0 and is exactly the prior.
+    `master` (float32) is the truth; `weights` is its copy in the dtype of the prior, which passes read.
+    A fresh slot has b = 0 and is exactly the prior.
 
     Source: LoRA (Hu et al. 2021), initialised as PEFT does: Kaiming-uniform a, zero b, scale = alpha / rank.
     """
@@ -58,6 +58,8 @@ class Slot:
         self.master = torch.zeros(size, dtype=torch.float32, device=device)
         self.weights = torch.zeros(size, dtype=dtype, device=device)
         self.gradient: Tensor | None = None
+        """What backward passes have added up since the last step, in float32 or wider; None while closed for them."""
+        self.gradient_pairs: list[tuple[Tensor, Tensor]] = []
         self.first_moment: Tensor | None = None
         self.second_moment: Tensor | None = None
         self.steps = 0
@@ -96,21 +98,15 @@ class Slot:
         """Open the slot for gradients."""
         if self.gradient is not None:
             return
-        self.gradient = torch.zeros_like(self.weights)
-        leaves: list[tuple[Tensor, Tensor]] = []
-        for (a, b), (grad_a, grad_b) in zip(self.pairs, self._views(self.gradient), strict=True):
-            leaf_a, leaf_b = a.detach().requires_grad_(), b.detach().requires_grad_()
-            # The backward pass adds into a gradient that is there, so these views gather it all in one buffer.
-            leaf_a.grad, leaf_b.grad = grad_a, grad_b
-            leaves.append((leaf_a, leaf_b))
-        self.pairs = leaves
+        self.gradient = torch.zeros_like(self.weights, dtype=torch.promote_types(self.weights.dtype, torch.float32))
+        self.gradient_pairs = self._views(self.gradient)
         if self.first_moment is None:
             self.first_moment, self.second_moment = torch.zeros_like(self.master), torch.zeros_like(self.master)
 
     def freeze(self) -> None:
         """Close the slot for gradients and free their buffer; the optimizer state stays."""
         self.gradient = None
-        self.pairs = self._views(self.weights)
+        self.gradient_pairs = []
 
     def fork(self) -> Slot:
         """A copy that can be trained without changing this one."""
