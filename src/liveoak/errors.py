@@ -75,3 +75,8 @@ class StorageError(LiveoakError):
 class LearningError(LiveoakError):
     exit_code = 7
     status = 422
+
+
+class WorldError(LiveoakError):
+    exit_code = 8
+    status = 502

@@ -1,9 +1,50 @@
-"""Places to live and to be examined in. For now: handbooks of invented firms, and the grading of answers.
+"""Places to live and to be examined in: small worlds of known truth, invented firms' handbooks, and other libraries'.
 
-Knows texts, questions and true answers. Knows nothing of models, lessons or how a reply was made.
+Knows actions, observations, rewards, questions and true answers. Knows nothing of models, of lessons, or of how a reply
+was made.
 """
 
+from liveoak.worlds.contract import check, violations
+from liveoak.worlds.episodes import Episode, Policy, expert, guessing, mediocre, play
 from liveoak.worlds.grading import answered, f1, normalised
+from liveoak.worlds.guard import Guarded
 from liveoak.worlds.handbook import MOST_FACTS, Handbook, HandbookFact, make_handbook
+from liveoak.worlds.protocol import Choices, Imagined, Known, Step, World
+from liveoak.worlds.registry import WorldEntry, as_world, world, worlds
+from liveoak.worlds.ruled import About, RuledWorld, Rules
+from liveoak.worlds.seeds import Split, seed_of, seeds, split_of
 
-__all__ = ["MOST_FACTS", "Handbook", "HandbookFact", "answered", "f1", "make_handbook", "normalised"]
+__all__ = [
+    "MOST_FACTS",
+    "About",
+    "Choices",
+    "Episode",
+    "Guarded",
+    "Handbook",
+    "HandbookFact",
+    "Imagined",
+    "Known",
+    "Policy",
+    "RuledWorld",
+    "Rules",
+    "Split",
+    "Step",
+    "World",
+    "WorldEntry",
+    "answered",
+    "as_world",
+    "check",
+    "expert",
+    "f1",
+    "guessing",
+    "make_handbook",
+    "mediocre",
+    "normalised",
+    "play",
+    "seed_of",
+    "seeds",
+    "split_of",
+    "violations",
+    "world",
+    "worlds",
+]
