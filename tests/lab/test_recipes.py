@@ -149,11 +149,11 @@ def test_the_page_draws_the_arms(tmp_path: Path):
 def test_recipes_differ_in_what_their_names_say():
     default, found = Recipe(), recipes()
     assert found[DEFAULT] == default
-    assert {name: one.method for name, one in found.items()} == {
-        DEFAULT: "ask",
-        "distil": "distil",
-        BASELINE: "read",
-        "ask, no anchors": "ask",
+    assert {name: (one.method, one.distilled) for name, one in found.items()} == {
+        DEFAULT: ("ask", 0.0),
+        "distil": ("ask", 1.0),
+        BASELINE: ("read", 0.0),
+        "ask, no anchors": ("ask", 0.0),
     }
     assert found["ask, no anchors"].anchors == 0
     assert len({(one.rank, one.batch) for one in found.values()}) == 1

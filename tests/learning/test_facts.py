@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from liveoak.config import load_settings
 from liveoak.engine import Engine
 from liveoak.engine import Sequence as Tokens
 from liveoak.learning.facts import given_facts, read_lesson, stated_facts, subject_of, surprising
@@ -46,7 +47,7 @@ def test_the_subject_is_the_name_that_the_text_repeats():
     assert subject_of(read("Nothing is named twice by Runa."), "a topic") == "a topic"
 
 
-def test_names_and_numbers_come_first_then_one_word_a_plain_sentence(engine: Engine):
+def test_names_and_numbers_come_first_then_words_of_plain_sentences(engine: Engine):
     source = "The key hangs with Runa Hessel. It opens at 7:25. The paint smells odd. The roof leaks."
     facts = stated_facts(engine, lesson(source=source), Recipe(least_facts=4))
     assert [fact.answer for fact in facts[:2]] == ["Runa Hessel", "7:25"]
@@ -58,7 +59,7 @@ def test_names_and_numbers_come_first_then_one_word_a_plain_sentence(engine: Eng
 
 def test_the_subject_itself_is_no_answer(engine: Engine):
     source = "Oak House has 12 rooms. We love Oak House."
-    answers = [fact.answer for fact in stated_facts(engine, lesson(source=source), Recipe(least_facts=0))]
+    answers = [fact.answer for fact in stated_facts(engine, lesson(source=source), Recipe(least_facts=0, phrases=0))]
     assert answers == ["12 rooms"]
 
 
@@ -83,6 +84,17 @@ def test_the_most_surprising_word_is_the_dearest_by_the_priors_own_figures(engin
         for word in ("paint", "smells", "odd")
     }
     assert span.text == max(costs, key=lambda word: costs[word])
+
+
+@pytest.mark.prior
+def test_a_coined_word_that_opens_a_sentence_is_a_name(engine: Engine):
+    """Ordinary words that open sentences stay out; a prior that reads bytes cannot tell, and takes none."""
+    default_engine = Engine(load_prior("smollm2-135m", cache=load_settings().cache))
+    source = "Sovatonne is the name of our rucksack. Complaints are answered at once. Philhellenes were many."
+    recipe = Recipe(least_facts=0, phrases=0)
+    answers = [fact.answer for fact in stated_facts(default_engine, lesson(source=source), recipe)]
+    assert answers == ["Sovatonne", "Philhellenes"]
+    assert stated_facts(engine, lesson(source=source), recipe) == []
 
 
 def test_many_words_are_taken_from_the_most_surprising_sentences_and_no_more_than_asked(engine: Engine):

@@ -51,9 +51,14 @@ CASES = [
     ("Twenty-five people and 3 million bees.", [("quantity", "Twenty-five people"), ("quantity", "3 million bees")]),
     ("One of the three keys is his.", [("quantity", "three keys")]),
     ("One day he came.", [("quantity", "One day")]),
-    ("Room 12 opens at 8.", [("number", "12"), ("number", "8")]),
+    ("Room 12 opens at 8.", [("phrase", "Room 12"), ("number", "8")]),
+    ("Lost things go to room 243, the tools to bay C4.", [("phrase", "room 243"), ("phrase", "bay C4")]),
+    (
+        "In 45 of 60 tries the saw, an Omnic 20, held.",
+        [("number", "45"), ("quantity", "60 tries"), ("name", "Omnic 20")],
+    ),
     ("The 1st of 1,000,000.", [("number", "1st"), ("number", "1,000,000")]),
-    ("Line B12 and model 7b.", [("name", "Line B12")]),
+    ("Line B12 and model 7b.", [("phrase", "Line B12")]),
     # names
     ("The key hangs with Runa Hessel.", [("name", "Runa Hessel")]),
     ("Runa leads the team.", []),

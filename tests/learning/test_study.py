@@ -97,8 +97,16 @@ def test_the_same_seed_gives_the_same_bits(studied: Callable[..., Studied]):
     assert not torch.equal(first.slot.master, other.slot.master)
 
 
-@pytest.mark.parametrize("method", ["ask", "distil", "read"])
-def test_every_method_studies_every_kind_of_content(studied: Callable[..., Studied], method: str):
+WAYS = {
+    "questions": PLAIN,
+    "distilled": replace(PLAIN, distilled=1.0),
+    "half distilled, with text": replace(PLAIN, distilled=0.5, pieces=2),
+    "text": replace(PLAIN, method="read"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_every_way_studies_every_kind_of_content(studied: Callable[..., Studied], way: Recipe):
     whole = facts(
         2,
         source="# Doors\nThe gate is called Oak Gate.",
@@ -106,11 +114,11 @@ def test_every_method_studies_every_kind_of_content(studied: Callable[..., Studi
         demonstrations=(Demonstration(prompt="Greet me", reply="Ahoy"),),
         effort="low",
     )
-    done = studied(whole, replace(PLAIN, method=method))
+    done = studied(whole, way)
     assert done.tokens_trained > 0
 
 
-@pytest.mark.parametrize("method", ["ask", "distil", "read"])
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize(
     "part",
     [
@@ -119,8 +127,8 @@ def test_every_method_studies_every_kind_of_content(studied: Callable[..., Studi
     ],
     ids=["questions", "demonstrations"],
 )
-def test_every_method_studies_each_kind_alone(studied: Callable[..., Studied], method: str, part: dict[str, object]):
-    done = studied(facts(0, effort="low", **part), replace(PLAIN, method=method))
+def test_every_way_studies_each_kind_alone(studied: Callable[..., Studied], way: Recipe, part: dict[str, object]):
+    done = studied(facts(0, effort="low", **part), way)
     assert done.tokens_trained > 0
     assert done.loss_before > 0
 

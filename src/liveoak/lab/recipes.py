@@ -59,7 +59,7 @@ def recipes(default: Recipe | None = None) -> dict[str, Recipe]:
     chosen = default or Recipe()
     return {
         DEFAULT: replace(chosen, method="ask"),
-        "distil": replace(chosen, method="distil"),
+        "distil": replace(chosen, method="ask", distilled=1.0),
         BASELINE: replace(chosen, method="read", rate=min(chosen.rate, _READ_RATE)),
         "ask, no anchors": replace(chosen, method="ask", anchors=0),
     }

@@ -13,6 +13,11 @@ from liveoak.learning.recipe import Recipe
 from liveoak.learning.spans import AnswerSpan, find_spans, phrase_spans
 from liveoak.records import Lesson
 
+_COINED = 3
+"""Tokens from which on a word is taken for one that somebody made up."""
+_FOCUS = 1.25
+"""What a sentence has to say comes last in English; its last word counts this much more."""
+
 
 def read_lesson(lesson: Lesson) -> Reading:
     """The lesson's source and statements as one text."""
@@ -36,13 +41,25 @@ def stated_facts(engine: Engine, lesson: Lesson, recipe: Recipe) -> list[Fact]:
     sure = [
         (sentence, span)
         for sentence in reading.sentences
-        for span in find_spans(sentence.text)
+        for span in (*_coined(engine, sentence.text), *find_spans(sentence.text))
         if not _same(span.text, subject)
     ]
     room = max(int(len(sure) * recipe.phrases), recipe.least_facts - len(sure))
-    plain = [s for s in reading.sentences if all(_same(span.text, subject) for span in find_spans(s.text))]
-    rest = surprising(engine, plain, room)
+    told = {sentence.text for sentence, _ in sure}
+    rest = surprising(engine, [sentence for sentence in reading.sentences if sentence.text not in told], room)
     return [fact_of_span(sentence.text, span, subject) for sentence, span in (*sure, *rest)][: recipe.most_facts]
+
+
+def _coined(engine: Engine, sentence: str) -> tuple[AnswerSpan, ...]:
+    """The sentence's first word where it must be a name, since the tokenizer knows words, but none such."""
+    if len(engine.tokenizer.encode(" people")) > 1:
+        return ()
+    opening = phrase_spans(sentence)[:1]
+    return tuple(
+        AnswerSpan(kind="name", start=0, end=span.end, text=span.text)
+        for span in opening
+        if span.start == 0 and len(engine.tokenizer.encode(f" {span.text.lower()}")) >= _COINED
+    )
 
 
 def subject_of(reading: Reading, topic: str) -> str:
@@ -57,15 +74,18 @@ def subject_of(reading: Reading, topic: str) -> str:
 
 
 def surprising(engine: Engine, sentences: Seq[Sentence], count: int) -> list[tuple[Sentence, AnswerSpan]]:
-    """The `count` words that the prior expects least where they stand, one a sentence."""
+    """The `count` words that the prior expects least where they stand, two a sentence at most."""
     ranked: list[tuple[float, int, AnswerSpan]] = []
-    for place, sentence in enumerate(sentences):
+    for place, sentence in enumerate(sentences if count > 0 else ()):
         # A sentence's first word surprises for being first, whatever it says.
         spans = [span for span in phrase_spans(sentence.text) if span.start > 0]
-        if spans and count > 0:
-            costs = _costs(engine, sentence, spans)
-            cost, span = max(zip(costs, spans, strict=True), key=lambda pair: pair[0])
-            ranked.append((cost, place, span))
+        if spans:
+            costs = [
+                cost * (_FOCUS if span.end >= len(sentence.text.rstrip(" .!?")) else 1.0)
+                for cost, span in zip(_costs(engine, sentence, spans), spans, strict=True)
+            ]
+            costed = zip(costs, spans, strict=True)
+            ranked += [(cost, place, span) for cost, span in sorted(costed, key=lambda pair: -pair[0])[:2]]
     ranked.sort(key=lambda entry: -entry[0])
     return [(sentences[place], span) for _, place, span in ranked[: max(count, 0)]]
 

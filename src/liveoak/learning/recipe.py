@@ -7,7 +7,7 @@ from typing import Literal
 
 from liveoak.records import Effort
 
-Method = Literal["ask", "distil", "read"]
+Method = Literal["ask", "read"]
 
 
 def _views() -> dict[Effort, int]:
@@ -19,8 +19,14 @@ class Recipe:
     """Settings of one study."""
 
     method: Method = "ask"
-    """`ask`: questions of many wordings, trained towards the answer. `distil`: the same questions, trained towards
-    the agent's own distribution with the source before it. `read`: next-token loss on the text, the usual baseline."""
+    """`ask`: questions of many wordings. `read`: next-token loss on the text alone, the usual baseline."""
+    distilled: float = 0.0
+    """Share of the questions that are trained towards the agent's own distribution with the source before it, the
+    others towards the answer itself."""
+    pieces: int = 0
+    """Pieces of the text itself a step, learned as next tokens beside the questions."""
+    piece_weight: float = 1.0
+    """Weight of their loss against that of the questions."""
     rank: int = 16
     """Rank of a fresh slot."""
     rate: float = 4e-3
@@ -35,7 +41,7 @@ class Recipe:
     """Sequences of the prior's own a step, on which it is held to itself."""
     anchor_weight: float = 2.0
     """Weight of the anchor's KL against the lesson's loss."""
-    phrases: float = 0.5
+    phrases: float = 1.0
     """Facts that are single surprising words, as a share of those that are names, dates and quantities."""
     least_facts: int = 12
     """Fill up to this many facts with surprising words where a text has few names and numbers."""

@@ -19,7 +19,10 @@ FUNCTION_WORDS = frozenset(
     "shall should can could may might must of in on at to from by with without for as and or but nor so if then than "
     "into onto over under about after before between through during against within upon not no yes all any each "
     "every some most more less least few many much other another such only own same too very just also there here "
-    "up down out off again once both either neither while until because since though although per via".split()
+    "up down out off again once both either neither while until because since though although per via "
+    "nobody everybody somebody anybody none everyone someone anyone nothing everything something anything whoever "
+    "whatever whichever beside besides behind beneath beyond above below along across around among near toward "
+    "towards within without except despite unless whether whose else ever never always often soon please".split()
 )
 _OPENERS = frozenset(
     "however yesterday today tomorrow instead finally later now therefore meanwhile usually often sometimes please "
@@ -45,6 +48,7 @@ _UNITS = (
     "inch(?:es)? miles? grams? tonnes? tons? pounds? ounces? euros? dollars? cents? francs? yen crowns? krona degrees? "
     "percent litres? liters? acres? hectares? watts? volts? people persons? staff men women children crew sheep fish"
 ).replace(" ", "|")
+_NUMBERED = "room|floor|level|gate|platform|line|bay|door|box|locker|desk|hall|building|unit|form|rule|step|extension"
 _SIGNS = "kg|km|cm|mm|ml|kW|MW|kWh|GB|MB|TB|mph|km/h|Hz|kHz|MHz|m|g|l"
 _VERBS = (
     "is was has does opens closes starts begins ends runs leads leaves costs holds stands hangs keeps needs takes "
@@ -100,6 +104,9 @@ _PATTERNS: tuple[tuple[SpanKind, re.Pattern[str]], ...] = (
         ),
     ),
     ("year", re.compile(rf"{_START}(?:1\d{{3}}|20\d\d)s?(?![\w]|[.,]\d)")),
+    # A thing told apart by its number is asked for whole.
+    ("phrase", re.compile(rf"{_START}(?i:{_NUMBERED})s?\s(?:{_DIGITS}[a-z]?|[A-Z]\d*)(?![\w'’-])")),
+    ("name", re.compile(rf"(?<![\w'’-]){_WORD_OF_NAME}\s\d{{1,5}}[A-Za-z]?(?![\w'’-]|[.,:]\d|\s?%)")),
     ("number", re.compile(rf"{_START}(?:{_DIGITS}(?:st|nd|rd|th)?(?!\w)|(?!one\b|One\b|a\b){_SPELLED})")),
     (
         "name",
@@ -129,6 +136,9 @@ def find_spans(sentence: str) -> tuple[AnswerSpan, ...]:
     for kind, pattern in _PATTERNS:
         for found in pattern.finditer(sentence):
             start, end = _trim_name(sentence, *found.span()) if kind == "name" else found.span()
+            # What is left of "In 45" is no name but a number, which has its own pattern.
+            if kind == "name" and sentence[start:end].isdigit():
+                continue
             if start < end and taken.find(1, start, end) < 0:
                 taken[start:end] = b"\1" * (end - start)
                 spans.append(AnswerSpan(kind=kind, start=start, end=end, text=sentence[start:end]))

@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
 
@@ -29,12 +30,15 @@ from liveoak.signals import imitation
 
 Item = tuple[Fact, ...] | Demonstration | str
 """What one view is given to: statements of one fact, something to imitate, or a piece of text."""
+T = TypeVar("T")
 Progress = Callable[[str, int, int], None]
 """Stage, steps done, steps in all."""
 _FLOOR = 0.1
 """The learning rate's last value, as a share of its highest."""
 _WARM = 3
 """Steps over which the learning rate rises."""
+TEXT = "text"
+"""The signal of a lesson's own text, learned as next tokens beside questions about it."""
 _READ_TOKENS = 256
 """Longest piece of a text that is read at once."""
 
@@ -123,14 +127,16 @@ class Study:
         count = min(recipe.batch, max(4, len(items)))
         steps = steps or max(4, math.ceil(len(items) * rounds / count))
         before = slot.master.clone()
-        update = Update(self._engine, slot, {"anchor": recipe.anchor_weight}, AdamSettings())
-        deck = _Deck(items, rng)
+        alphas = {ANCHOR: recipe.anchor_weight, TEXT: recipe.piece_weight}
+        update = Update(self._engine, slot, alphas, AdamSettings())
+        deck, texts = _Deck(items, rng), _Deck(_pieces(lesson), rng)
         first = last = 0.0
         trained = processed = asked = 0
         try:
             for step in range(steps):
                 examples = [self._example(item, rng, avoid) for item in deck.deal(count)]
                 asked += len(examples)
+                examples += [self._of_text(piece, TEXT) for piece in texts.deal(recipe.pieces)]
                 if past_items:
                     repeats = rng.sample(past_items, min(len(past_items), max(1, int(count * recipe.past))))
                     examples += [self._example(item, rng, avoid) for item in repeats]
@@ -164,7 +170,7 @@ class Study:
 
     def _example(self, chosen: Item, rng: random.Random, avoid: set[str]) -> Example:
         if isinstance(chosen, str):
-            return self._of_text(chosen)
+            return self._of_text(chosen, "imitation")
         if isinstance(chosen, Demonstration):
             return self._of_pair(chosen.prompt, chosen.reply)
         item = rng.choice(chosen)
@@ -172,7 +178,7 @@ class Study:
         question = reword(asked, self._others, rng, keep=(item.subject, BRIEF))
         if item.answer.lower() in question.lower():  # another word for something else may be the answer
             question = asked
-        if self._recipe.method == "distil" and not item.said:
+        if not item.said and rng.random() < self._recipe.distilled:
             return self._distilled(item, question)
         return self._of_pair(question, item.answer)
 
@@ -192,10 +198,10 @@ class Study:
             targets=tuple(rendered.ids[place] for place in places),
         )
 
-    def _of_text(self, text: str) -> Example:
+    def _of_text(self, text: str, signal: str) -> Example:
         ids = (min(self._engine.tokenizer.stop_ids), *self._engine.tokenizer.encode(text))[: _READ_TOKENS + 1]
         return Example(
-            signal="imitation",
+            signal=signal,
             ids=ids[:-1],
             wanted=tuple(range(len(ids) - 1)),
             credit=(1.0,) * (len(ids) - 1),
@@ -213,16 +219,17 @@ class Study:
         )
 
 
-class _Deck:
+class _Deck(Generic[T]):
     """Deals all items in a new order each round."""
 
-    def __init__(self, items: Sequence[Item], rng: random.Random) -> None:
+    def __init__(self, items: Sequence[T], rng: random.Random) -> None:
         self._items, self._rng = list(items), rng
-        self._left: list[Item] = []
+        self._left: list[T] = []
 
-    def deal(self, count: int) -> list[Item]:
-        dealt: list[Item] = []
-        while len(dealt) < count:
+    def deal(self, count: int) -> list[T]:
+        """`count` items, as long as there are any at all."""
+        dealt: list[T] = []
+        while self._items and len(dealt) < count:
             if not self._left:
                 self._left = self._rng.sample(self._items, len(self._items))
             dealt.append(self._left.pop())
@@ -230,8 +237,8 @@ class _Deck:
 
 
 def _lesson_loss(losses: Mapping[str, float]) -> float:
-    """Mean over the lesson's own signals. Given answers and demonstrations are imitated whatever the method."""
-    own = [loss for signal, loss in losses.items() if signal != ANCHOR]
+    """Mean over the lesson's own signals; the text beside its questions is none of them."""
+    own = [loss for signal, loss in losses.items() if signal not in (ANCHOR, TEXT)]
     return sum(own) / len(own)
 
 
