@@ -109,7 +109,7 @@ def _sampled(turn: Turn) -> tuple[int, ...]:
 def _find(ids: tuple[int, ...], first: int, rendered: Rendered, cursor: int) -> int | None:
     """Where a turn stands: at the beginning of an acted span, but for tokens that were forced before its first."""
     for span in rendered.spans:
-        if span.origin is Origin.ACTED and span.start >= cursor:
+        if span.origin is Origin.ACTED:
             for start in range(max(cursor, span.start - first), span.start + 1):
                 if rendered.ids[start : start + len(ids)] == ids:
                     return start
