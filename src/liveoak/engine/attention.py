@@ -100,9 +100,12 @@ def _attend_group(
 
 
 def _breathe(breathe: Callable[[], None], query: Tensor) -> None:
+    def backward(_: Tensor) -> None:
+        breathe()
+
     breathe()
     if query.requires_grad:
-        query.register_hook(lambda _: breathe())
+        query.register_hook(backward)
 
 
 def _explicit_is_faster(query: Tensor, scores: int) -> bool:

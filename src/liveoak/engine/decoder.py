@@ -115,7 +115,8 @@ class Decoder:
         max_running: int = MAX_RUNNING,
         cache_tokens: int = CACHE_TOKENS,
     ) -> None:
-        self.engine, self._kind = engine, kind
+        self.engine = engine
+        self._kind: Kind = kind
         self.pool = Pool(capacity=cache_tokens, dtype=engine.dtype, device=engine.device)
         self._max_running = max_running
         self._waiting: deque[Ticket] = deque()

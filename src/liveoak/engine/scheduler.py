@@ -155,12 +155,12 @@ class Scheduler:
         if threading.get_ident() == self._here:
             return work()
         job = _Job(work=work)
-        self._inbox.put(job, kind)
-        self._start()
         try:
+            self._inbox.put(job, kind)
+            self._start()
             job.result.exception()
         except BaseException:
-            # Ctrl-C. Its caller lets go of what the work uses, so that what has begun must end first.
+            # Ctrl-C, mostly. The caller lets go of what the work uses, so that what has begun must end first.
             if not job.result.cancel():
                 job.result.exception()
             raise
@@ -204,6 +204,8 @@ class Scheduler:
         """Called once by the computing thread itself."""
         self._here = threading.get_ident()
         torch.set_num_threads(self._threads)
+        # Asked for once: a thread that was not takes the number that another thread has set by its first computation.
+        torch.get_num_threads()
 
     def turn(self) -> None:
         """Compute one piece for whoever is due. Called by the computing thread alone."""

@@ -6,6 +6,8 @@ none comes much later than a turn, and both get their share of the time. Knows s
 
 from __future__ import annotations
 
+import math
+
 SHARE = 0.5
 """Serving's part of the time while serving and learning both have work."""
 TURN = 0.06
@@ -17,7 +19,7 @@ class Shares:
 
     `lead` is how many seconds serving is ahead of its share. A turn of learning ends where serving is `share * turn`
     behind, a turn of serving where it is even again. What runs while the other side wants nothing takes from nobody:
-    the lead then stays between these two bounds, so that nobody saves up for later.
+    it moves the lead no further than to these bounds, so that nobody saves up or owes for it later.
 
     Raises:
         ValueError: a share that leaves one side nothing, or a turn without length.
@@ -35,17 +37,17 @@ class Shares:
 
     def served(self, seconds: float, *, contested: bool) -> None:
         """Replies were computed for so long; `contested`: while a lesson waited."""
-        self._move((1 - self.share) * seconds, contested)
+        most = math.inf if contested else max(self.lead, 0.0)
+        self._move(min(self.lead + (1 - self.share) * seconds, most))
 
     def studied(self, seconds: float, *, contested: bool) -> None:
         """A lesson was computed for so long; `contested`: while replies waited."""
-        self._move(-self.share * seconds, contested)
+        least = -math.inf if contested else min(self.lead, self._behind)
+        self._move(max(self.lead - self.share * seconds, least))
 
-    def _move(self, seconds: float, contested: bool) -> None:
-        self.lead += seconds
-        if not contested:
-            self.lead = min(max(self.lead, self._behind), 0.0)
-        if self.lead <= self._behind:
+    def _move(self, lead: float) -> None:
+        self.lead = lead
+        if lead <= self._behind:
             self.serving_is_due = True
-        elif self.lead >= 0:
+        elif lead >= 0:
             self.serving_is_due = False
