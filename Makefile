@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
+PEERS := $(VENV)/.peers
 PORT ?= 8321
 SEEDS ?= 5
 ARGS ?=
@@ -10,10 +11,10 @@ ARGS ?=
 TORCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench lab docs
+.PHONY: help setup demo serve test check bench bench-gpu lab docs
 
 help: ## list the verbs
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 # Another torch than the pinned one is asked for: install again, whatever is there.
 ifneq ($(TORCH),)
@@ -46,8 +47,19 @@ check: $(STAMP) ## lint, format, types, arrows between packages, docs that are c
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/docs/test_pages.py tests/cli/test_cli_page.py tests/serving/test_http_page.py
 
-bench: $(STAMP) ## the handbook experiment on one seed, for figures of this machine
-	$(BIN)/liveoak lab run handbook --seeds 1 --out results/bench $(ARGS)
+bench: $(PEERS) ## the engine on this processor against its peers (results/bench-engine-cpu.json)
+	$(BIN)/liveoak lab run bench-engine-cpu $(ARGS)
+
+bench-gpu: $(PEERS) ## the same on one CUDA device (results/bench-engine-gpu.json)
+	$(BIN)/liveoak lab run bench-engine-gpu $(ARGS)
+
+# A peer that cannot be installed (llama.cpp is built from source, which takes minutes) is a row that says so.
+$(PEERS): $(STAMP)
+	for extra in bench bench-native; do \
+		$(BIN)/python -m pip install --quiet --editable ".[$$extra]" --constraint $(VENV)/constraints.txt \
+			|| echo "peers of [$$extra] could not be installed: their rows will say so" >&2; \
+	done
+	@touch $@
 
 lab: $(STAMP) ## the handbook experiment over SEEDS seeds, with intervals and curves
 	$(BIN)/liveoak lab run handbook --seeds $(SEEDS) $(ARGS)

@@ -37,18 +37,27 @@ def run(
     name: Annotated[str, typer.Argument(help="The experiment.")],
     seeds: Annotated[int | None, typer.Option(min=1, help="How many seeds, from 0 on (handbook: 5).")] = None,
     passages: Annotated[int | None, typer.Option(min=1, help="How many passages (recipes: 20).")] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, help="How many repeats of a bench (5).")] = None,
+    minutes: Annotated[int | None, typer.Option(min=1, help="How long a soak is (30).")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Benches: a tiny prior and tiny sizes, to try them.")] = False,
     out: Annotated[Path, _OUT] = Path("results"),
 ) -> None:
-    """Run an experiment over several seeds or passages; finished parts of an interrupted run are reused."""
+    """Run an experiment; finished parts of an interrupted handbook or recipe experiment are reused."""
     from liveoak.lab import Order, experiment_named
 
     experiment = experiment_named(name)
-    count = {"seeds": seeds, "passages": passages}
+    count = {"seeds": seeds, "passages": passages, "repeats": repeats, "minutes": minutes}
     for unit, said in count.items():
         if said is not None and unit != experiment.unit:
             raise UserError(f"--{unit} {said}: experiment {name!r} is repeated over --{experiment.unit}")
+    if quick and not experiment.has_quick:
+        raise UserError(f"--quick: experiment {name!r} knows no quick size")
     order = Order(
-        settings=options.settings(), count=count[experiment.unit] or experiment.count, folder=out, tell=notice
+        settings=options.settings(),
+        count=count[experiment.unit] or experiment.count,
+        folder=out,
+        tell=notice,
+        quick=quick,
     )
     results = experiment.run(order)
     from liveoak.lab.report import write_report

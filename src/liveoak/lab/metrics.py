@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 from liveoak.errors import LiveoakError
+from liveoak.lab.bench.metrics import BENCH
+from liveoak.lab.metric import Better, Metric
 
-Better = Literal["higher", "lower"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
-    """What a figure means. `threshold` is what a release must show, `None` where nothing is promised."""
-
-    key: str
-    unit: str
-    better: Better
-    description: str
-    threshold: float | None = None
-
-    def met(self, value: float) -> bool | None:
-        """Whether `value` is as good as the threshold; None without one."""
-        if self.threshold is None:
-            return None
-        return value >= self.threshold if self.better == "higher" else value <= self.threshold
-
+__all__ = ["METRICS", "Better", "Metric", "metric"]
 
 _ALL = (
     Metric(
@@ -168,7 +149,7 @@ _ALL = (
         key="peak_memory_mib",
         unit="MiB",
         better="lower",
-        description="most memory that the server's process held",
+        description="most memory that the process at work held: the server, or one side of a comparison",
     ),
     Metric(
         key="bit_equal",
@@ -184,7 +165,7 @@ _ALL = (
         description="mean length of one exam prompt, of one arm",
     ),
 )
-METRICS: dict[str, Metric] = {metric.key: metric for metric in _ALL}
+METRICS: dict[str, Metric] = {metric.key: metric for metric in (*_ALL, *BENCH)}
 
 
 def metric(key: str) -> Metric:

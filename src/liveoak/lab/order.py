@@ -22,11 +22,13 @@ class Order:
     settings: Settings
     """The home is not used: an experiment has a home of its own."""
     count: int
-    """How many of the experiment's units: seeds from 0 on, or passages from the first on."""
+    """How many of the experiment's units: seeds from 0 on, passages from the first on, repeats, or minutes."""
     folder: Path
     """Where results and finished parts go."""
     tell: Callable[[str], None]
     """Told what is under way, a line at a time."""
+    quick: bool = False
+    """Do next to nothing of everything, to see that it works; experiments that know no such size refuse it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +38,12 @@ class Experiment:
     name: str
     summary: str
     module: str
-    unit: Literal["seeds", "passages"]
+    unit: Literal["seeds", "passages", "repeats", "minutes"]
     """What it is repeated over."""
     count: int
     """How many of them, unless told otherwise."""
+    has_quick: bool = False
+    """Whether it knows a quick size."""
 
     def run(self, order: Order) -> Results:
         found = importlib.import_module(self.module).experiment
@@ -60,6 +64,30 @@ EXPERIMENTS = (
         module="liveoak.lab.recipes",
         unit="passages",
         count=20,
+    ),
+    Experiment(
+        name="bench-engine-cpu",
+        summary="the engine on this processor against peft, transformers, TRL, llama.cpp and SEAL's inner loop",
+        module="liveoak.lab.bench.engine_cpu",
+        unit="repeats",
+        count=5,
+        has_quick=True,
+    ),
+    Experiment(
+        name="bench-engine-gpu",
+        summary="the same on one CUDA device, with more slots and replies",
+        module="liveoak.lab.bench.engine_gpu",
+        unit="repeats",
+        count=5,
+        has_quick=True,
+    ),
+    Experiment(
+        name="soak",
+        summary="mixed traffic, cancellations and lessons for a while, with memory watched",
+        module="liveoak.lab.bench.soak",
+        unit="minutes",
+        count=30,
+        has_quick=True,
     ),
 )
 

@@ -65,6 +65,35 @@ def squad_passages(count: int, name: str = "train") -> tuple[Passage, ...]:
     return found[:count]
 
 
+class _Edited(BaseModel):
+    title: str
+    context: str
+    self_edits: list[str]
+
+
+def self_edits(count: int) -> tuple[tuple[str, ...], ...]:
+    """The first `count` passages, each as the lines of a lesson: the passage, and what a larger model made of it.
+
+    Source: self-edits by Qwen2.5-7B on SQuAD passages, from SEAL (Zweiger et al. 2025), MIT.
+
+    Raises:
+        UserError: LIVEOAK_DATA is not set, or holds fewer.
+        StorageError: a file that is not of the expected form.
+    """
+    path = _find("squad/seal_self_edits_qwen2.5_7b.json")
+    try:
+        read = TypeAdapter(list[_Edited]).validate_python(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, ValidationError) as error:
+        raise StorageError(f"{path}: expected a list of {{title, context, self_edits}}: {error}") from None
+    found = [one for one in read if one.self_edits]
+    if len(found) < count:
+        raise UserError(f"{path} has {len(found)} passages with self-edits, {count} were asked for: ask for fewer")
+    return tuple(
+        (one.context, *(line.strip() for line in one.self_edits[0].splitlines() if line.strip()))
+        for one in found[:count]
+    )
+
+
 def general_paragraphs(count: int) -> tuple[str, ...]:
     """`count` paragraphs of general text, spread evenly over the file.
 

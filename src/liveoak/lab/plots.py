@@ -68,6 +68,41 @@ def bars(results: Results, keys: Sequence[str]) -> bytes:
     return _png(canvas)
 
 
+def against_wanted(results: Results) -> bytes | None:
+    """How many times as good as wanted each figure with a threshold is, on a logarithmic axis; None without any."""
+    rows = [(key, figure) for key, figure in results.metrics.items() if _times(key, figure.value) is not None]
+    if not rows:
+        return None
+    canvas = _canvas(height=0.9 + 0.4 * max(2, len(rows)))
+    axes = canvas.add_subplot()
+    for place, (key, figure) in enumerate(reversed(rows)):
+        value = _times(key, figure.value) or 1.0
+        # From what is wanted to what was found: a logarithmic axis has no zero that bars could begin at.
+        axes.barh(place, value - 1, left=1, color=_OURS if value >= 1 else _MARK, height=0.62)
+        ends = [_times(key, end) for end in figure.ci95 or ()]
+        if ends and None not in ends:
+            axes.plot(ends, [place, place], color="black", linewidth=1)
+        sign = "≥" if metric(key).better == "higher" else "≤"
+        told = f"{figure.value:.3g}  ({sign} {metric(key).threshold:g})"
+        axes.text(1.03, place, told, va="center", fontsize=8, transform=axes.get_yaxis_transform())
+    axes.set_xscale("log")
+    axes.axvline(1, color=_MARK, linewidth=1.5)
+    axes.set_yticks(range(len(rows)), [key for key, _ in reversed(rows)], fontsize=9)
+    axes.set_xlabel("times as good as wanted", fontsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_axisbelow(True)
+    return _png(canvas)
+
+
+def _times(key: str, value: float) -> float | None:
+    """Value over threshold, or the inverse where lower is better; None where that means nothing."""
+    wanted = metric(key).threshold
+    if wanted is None or wanted <= 0 or value <= 0:
+        return None
+    return value / wanted if metric(key).better == "higher" else wanted / value
+
+
 def curve(results: Results, drawn: Curve) -> bytes:
     """One curve with its intervals; arms that failed are left out."""
     points = [(point.at, results.arms[point.arm][drawn.key]) for point in drawn.points if _has(results, point, drawn)]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from liveoak.lab.metrics import metric
-from liveoak.lab.plots import bars, curve, curves_of
+from liveoak.lab.plots import against_wanted, bars, curve, curves_of
 from liveoak.lab.results import Figure, Results, write_whole
 from liveoak.worlds import answered
 
@@ -31,16 +31,16 @@ def write_report(results: Results, folder: Path) -> tuple[Path, Path]:
     Raises:
         StorageError: the folder cannot be written.
     """
-    picture = bars(results, _RECALLS)
+    picture = _picture(results)
     page, plot = folder / f"{results.name}.html", folder / f"{results.name}.png"
-    write_whole(plot, picture)
+    write_whole(plot, picture[1])
     write_whole(page, render(results, picture))
     return page, plot
 
 
-def render(results: Results, picture: bytes | None = None) -> str:
-    """The page as text."""
-    pictures = [("Recall on the exam", picture or bars(results, _RECALLS))]
+def render(results: Results, picture: tuple[str, bytes] | None = None) -> str:
+    """The page as text. `picture` is the first one with its title, where it is drawn already."""
+    pictures = [picture or _picture(results)]
     pictures += [(drawn.title, curve(results, drawn)) for drawn in curves_of(results)]
     title = html.escape(f"{results.name}, liveoak {results.liveoak}")
     parts = [
@@ -63,6 +63,13 @@ def render(results: Results, picture: bytes | None = None) -> str:
         "</body></html>\n",
     ]
     return "\n".join(parts)
+
+
+def _picture(results: Results) -> tuple[str, bytes]:
+    """Recall where there was an exam, else the figures against what is wanted of them."""
+    examined = any(key in results.metrics for key in _RECALLS) or any("recall" in arm for arm in results.arms.values())
+    drawn = None if examined else against_wanted(results)
+    return ("Recall on the exam", bars(results, _RECALLS)) if drawn is None else ("Against what is wanted", drawn)
 
 
 def verdict_of(key: str, value: float) -> str:
