@@ -1,5 +1,8 @@
 """Sides in processes of their own: what they answer, say, break and hold."""
 
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +68,19 @@ def test_a_side_that_says_nothing_is_given_up():
         side.call("train", job(3), Trained)
     side.close()
     assert side._process.poll() is not None
+
+
+def test_sides_do_not_outlive_a_parent_that_was_killed():
+    code = (
+        "import os, sys; from test_bench_sides import SETUP, Side;"
+        "side = Side('bench_sides:Loud', SETUP, limit=20); print(side._process.pid, flush=True); os._exit(9)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    pid = int(done.stdout)
+    deadline = time.monotonic() + 60
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not Path(f"/proc/{pid}").exists()
 
 
 def test_a_side_that_cannot_be_made_says_why():

@@ -51,7 +51,7 @@ def grow(rig: Rig) -> None:
         return TrainJob(lessons=(tuple(lines),), passes=1, rank=sizes.growth_rank)
 
     for across, counts, job in (("slots", sizes.growth_slots, slots), ("tokens", sizes.growth_tokens, length)):
-        rig.stand.leave(OURS)  # a fresh process, so that memory held from before does not count
+        rig.begin_afresh()
         _warm(rig, slots(1))
         rig.stand.tell(f"one training step of {', '.join(map(str, counts))} {across}")
         for point in _measure(rig, across, counts, job):

@@ -14,6 +14,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Generator
 from pathlib import Path
 from types import TracebackType
@@ -115,6 +117,7 @@ def main(target: str, jobs: int, answers: int, setup: str) -> None:
     """The process of a side: make it, then do jobs until the pipe is closed."""
     # Ctrl-C reaches the whole group; the parent ends its sides itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     with os.fdopen(jobs, "rb") as asked, os.fdopen(answers, "wb") as told:
 
         def tell(said: dict[str, Any]) -> None:
@@ -137,6 +140,13 @@ def main(target: str, jobs: int, answers: int, setup: str) -> None:
                 tell({"answer": answer.model_dump(mode="json"), "peak_mib": peak[0]})
             except Exception as error:  # the border of the process
                 tell({"error": _told(error)})
+
+
+def _end_with(parent: int) -> None:
+    """A parent that was killed could not end its sides: they end in the midst of a job."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _told(error: Exception) -> str:

@@ -57,6 +57,11 @@ class Rig:
         # The end of a prompt is what asks for a reply, and stays.
         return tuple(prompt[-self.sizes.most_tokens :] for prompt in made)
 
+    def begin_afresh(self) -> None:
+        """End all sides, ours too; each comes back in a new process when it is asked for something."""
+        if self.sizes.fresh:
+            self.stand.leave(*self.stand.open)
+
     def profile_later(self, kind: str, *, train: TrainJob | None = None, decode: DecodeJob | None = None) -> None:
         """Have one kind of work profiled once all rows are measured: the profiler's memory would stay with ours."""
         self.to_profile[kind] = ProfileJob(train=train, decode=decode)

@@ -42,6 +42,8 @@ class Sizes:
     growth_seconds: float = 45.0
     """A point of the growth curve that would take longer is left out, and said to be."""
     soak_minutes: float = 1.0
+    fresh: bool = True
+    """Whether growth and soak begin in a process of their own, so that memory held from before does not count."""
 
 
 CPU = Sizes(repeats=5, lessons=8, replies=8, adapters=8)
@@ -73,6 +75,7 @@ _SMALL = Sizes(
     growth_line=12,
     growth_seconds=20.0,
     soak_minutes=0.03,
+    fresh=False,
 )
 
 

@@ -25,7 +25,7 @@ def soak(rig: Rig) -> None:
     """
     minutes = rig.sizes.soak_minutes
     prompts = rig.prompts(_PROMPTS, 700)
-    rig.stand.leave(*rig.stand.open)
+    rig.begin_afresh()
     rig.stand.tell(f"soak of {minutes:g} minutes")
     job = SoakJob(minutes=minutes, prompts=prompts, lessons=rig.lessons)
     found = rig.stand.side(OURS).call("soak", job, Soaked)

@@ -1,0 +1,48 @@
+"""The GPU bench as it runs, on a processor and with tiny sizes: real sides in processes of their own."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from liveoak.cli import run
+from liveoak.config import Settings
+from liveoak.lab.bench.engine_gpu import WORK_OF, rows_on
+from liveoak.lab.order import Order
+from liveoak.lab.report import write_report
+from liveoak.lab.results import save
+
+
+@pytest.mark.e2e
+def test_all_rows_of_the_gpu_bench_run_on_a_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("LIVEOAK_DATA", raising=False)
+    told: list[str] = []
+    order = Order(settings=Settings(threads=1), count=5, folder=tmp_path, tell=told.append, quick=True)
+    found = rows_on(order, "cpu")
+    assert found.config["failed"] == [], told
+    assert set(WORK_OF) <= set(found.metrics)
+    assert all(figure.value > 0 for key, figure in found.metrics.items() if key in WORK_OF)
+    assert found.machine.device == "cpu" and found.config["quick"] is True
+    assert found.arms["soak"]["soak_errors"].value == 0
+    assert found.arms["slots: 4"]["step_seconds"].value > 0
+    save(found, tmp_path)
+    page, plot = write_report(found, tmp_path)
+    assert "Against what is wanted" in page.read_text() and plot.stat().st_size > 10_000
+
+
+def test_a_gpu_that_is_not_there_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert run(["lab", "run", "bench-engine-gpu", "--out", str(tmp_path)]) == 5
+    assert capsys.readouterr().err.strip().splitlines() == [
+        "error: no CUDA device is available: run this bench on a machine with one, or `make bench` on this"
+    ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_options_that_mean_nothing_to_an_experiment_are_refused(capsys: pytest.CaptureFixture[str]):
+    assert run(["lab", "run", "handbook", "--quick", "--json"]) == 2
+    assert "knows no quick size" in json.loads(capsys.readouterr().out)["error"]["message"]
+    assert run(["lab", "run", "bench-engine-cpu", "--minutes", "3"]) == 2
+    assert run(["lab", "run", "soak", "--repeats", "3"]) == 2
