@@ -45,7 +45,7 @@ def test_texts_are_short_enough_for_a_small_prior(name: str):
     for seed in range(40):
         seen = [lived.reset(seed)]
         while True:
-            actions = lived.actions()  # type: ignore[attr-defined]
+            actions = lived.actions()
             step = lived.step(random.Random(seed).choice(actions) if actions else "next")
             seen.append(step.observation)
             if step.done:
@@ -132,11 +132,11 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
 @pytest.mark.parametrize(("broken", "message"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN])
 def test_every_breach_is_found(broken: dict[str, Any], message: str):
     with pytest.raises(AssertionError, match=message):
-        check(lambda: Broken(**broken), seeds=(0, 1, 2))  # type: ignore[arg-type, return-value]
+        check(lambda: Broken(**broken), seeds=(0, 1, 2))
 
 
 def test_the_wrapper_itself_is_sound():
-    assert violations(Broken, seeds=(0, 1, 2)) == ()  # type: ignore[arg-type]
+    assert violations(Broken, seeds=(0, 1, 2)) == ()
 
 
 class Forgetful:

@@ -127,7 +127,7 @@ def _made(name: str, factory: Factory, options: dict[str, Any]) -> World:
     try:
         inspect.signature(factory).bind(**options)
     except TypeError as error:
-        has = ", ".join(str(parameter) for parameter in inspect.signature(factory).parameters.values()) or "none"
+        has = ", ".join(map(_told, inspect.signature(factory).parameters.values())) or "none"
         raise BadSettings(f"world {name!r}: {error}; its options are: {has}") from error
     try:
         if isinstance(factory, type) and is_dataclass(factory):
@@ -140,3 +140,7 @@ def _made(name: str, factory: Factory, options: dict[str, Any]) -> World:
         raise BadSettings(f"world {name!r}: {told}") from error
     except ValueError as error:
         raise BadSettings(f"world {name!r}: {error}") from error
+
+
+def _told(option: inspect.Parameter) -> str:
+    return option.name if option.default is option.empty else f"{option.name} = {option.default!r}"

@@ -50,10 +50,12 @@ class Rules(Protocol[S]):
         """What is possible; empty where any text is."""
         ...
 
-    def expert(self, state: S) -> str: ...
+    def expert(self, state: S) -> str | None:
+        """A best action; None where it is not known."""
+        ...
 
-    def value(self, state: S) -> float:
-        """Expected rewards to come under best play."""
+    def value(self, state: S) -> float | None:
+        """Expected rewards to come under best play; None where not known."""
         ...
 
 
@@ -101,10 +103,10 @@ class RuledWorld(Generic[S]):
     def actions(self) -> tuple[str, ...]:
         return self.rules.actions(self._now())
 
-    def expert(self) -> str:
+    def expert(self) -> str | None:
         return self.rules.expert(self._now())
 
-    def value(self) -> float:
+    def value(self) -> float | None:
         return self.rules.value(self._now())
 
     def _outcome(self, action: str) -> tuple[S, int, Step]:

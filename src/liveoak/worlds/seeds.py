@@ -6,8 +6,9 @@ them from a half of its own for each: no rule that was trained on is ever held o
 
 from __future__ import annotations
 
+import hashlib
 import random
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Literal, TypeVar
 
 Split = Literal["train", "held_out"]
@@ -49,6 +50,27 @@ def checked(seed: int) -> int:
 def dice(*key: Hashable) -> random.Random:
     """Chance that depends on the key alone: the same in every process, and untouched by what was drawn before."""
     return random.Random("/".join(map(repr, key)))
+
+
+def belongs(key: Hashable) -> Split:
+    """The split that something drawn belongs to, by its text alone; about one in four is held out."""
+    digest = hashlib.sha256(repr(key).encode()).digest()
+    return "held_out" if digest[0] % _HELD_OUT_SHARE == 0 else "train"
+
+
+def drawn(seed: int, draw: Callable[[int], tuple[Hashable, T]]) -> T:
+    """What `draw` makes of the first number derived from the seed whose key belongs to the seed's split.
+
+    So two splits never share a key, whatever draws them.
+
+    Raises:
+        ValueError: a thousand draws gave none, as where there is only one thing to draw.
+    """
+    for attempt in range(1000):
+        key, made = draw(dice("draw", seed, attempt).randrange(2**31))
+        if belongs(key) == split_of(seed):
+            return made
+    raise ValueError(f"seed = {seed!r}: 1000 draws gave nothing {split_of(seed)}; there is too little to draw from")
 
 
 def of_split(options: Sequence[T], split: Split) -> tuple[T, ...]:

@@ -32,7 +32,7 @@ class Rooms:
     """3 to 10."""
     doors: int = 2
     """Doors of a room, 2 or 3."""
-    slack: int = 1
+    slack: int = 0
     """Actions beyond the shortest way."""
     rule: int | None = 0
     """The house of all episodes; None: drawn by seed."""
