@@ -12,7 +12,7 @@ from liveoak.engine import Decoder, Engine
 from liveoak.gate.probes import PROMPTS as GATE_PROMPTS
 from liveoak.learning.general import FREE_TEXTS, PROMPTS, anchors, ground
 from liveoak.learning.objective import ANCHOR, losses
-from liveoak.learning.update import share_beginning
+from liveoak.learning.slices import share_beginning
 from liveoak.priors import load_prior
 
 

@@ -46,6 +46,8 @@ class Engine:
         kind = type(self.model).__name__
         self._head: Any = self.model.get_output_embeddings()
         pin_positions(self.model)
+        self.vocabulary = int(self._head.weight.shape[0])
+        """Tokens that the head knows; often more than the tokenizer has."""
         samples = [self.tokenizer.encode(text)[:most] for text, most in TEXTS]
         own = self.infer(lambda: own_logits(self.model, samples, self._head.weight.device))
         self._decoder: Any = self.model.get_decoder()
@@ -72,15 +74,19 @@ class Engine:
         route = Route([len(s.ids) for s in batch], [s.slot for s in batch])
         return self._run(ids, positions, route, Pass(plan=plan_rows(rows, self.device)))
 
-    def logits(self, batch: Seq[Sequence]) -> Tensor:
-        """Next-token logits (P, V), in float32 or wider, at the wanted positions of each sequence in order."""
+    def wanted(self, batch: Seq[Sequence]) -> Tensor:
+        """Last hidden states (P, width) at the wanted positions of each sequence in order."""
         hidden = self.hidden(batch)
         places: list[int] = []
         start = 0
         for sequence in batch:
             places.extend(start + position for position in sequence.wanted)
             start += len(sequence.ids)
-        return self.head(hidden.index_select(0, torch.tensor(places, dtype=torch.long, device=self.device)))
+        return hidden.index_select(0, torch.tensor(places, dtype=torch.long, device=self.device))
+
+    def logits(self, batch: Seq[Sequence]) -> Tensor:
+        """Next-token logits (P, V), in float32 or wider, at the wanted positions of each sequence in order."""
+        return self.head(self.wanted(batch))
 
     def head(self, hidden: Tensor) -> Tensor:
         """Logits (P, V), in float32 or wider, of hidden states (P, width)."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -74,15 +75,11 @@ def normalisers(examples: Sequence[Example]) -> dict[str, float]:
 
 def losses(examples: Sequence[Example], logits: Tensor, clip: Clip = PPO) -> dict[str, Tensor]:
     """Sum of credit times loss by signal, unnormalised. `logits` (P, V) of all examples' wanted places, in order."""
+    each = _token_losses(examples, logits, clip).split([len(example.wanted) for example in examples])
     sums: dict[str, Tensor] = {}
-    start = 0
-    for example in examples:
-        rows = logits[start : start + len(example.wanted)]
-        start += len(example.wanted)
-        credit = torch.tensor(example.credit, device=logits.device)
-        sums[example.signal] = (
-            sums.get(example.signal, logits.new_zeros(())) + (credit * _token_losses(example, rows, credit, clip)).sum()
-        )
+    for example, own in zip(examples, each, strict=True):
+        credit = torch.tensor(example.credit, dtype=own.dtype, device=own.device)
+        sums[example.signal] = sums.get(example.signal, own.new_zeros(())) + (credit * own).sum()
     return sums
 
 
@@ -92,16 +89,47 @@ def total(sums: Mapping[str, Tensor], counts: Mapping[str, float], alphas: Mappi
     return torch.stack(terms).sum()
 
 
-def _token_losses(example: Example, logits: Tensor, credit: Tensor, clip: Clip) -> Tensor:
-    """(P): the term that fits what the example brings."""
-    if example.top is not None:
-        return divergence_of_top(logits, example.top)
-    if example.teacher is not None:
-        return divergence(logits, example.teacher)
-    targets = torch.tensor(example.targets, dtype=torch.long, device=logits.device)
-    if not example.sampled:
+def cut(example: Example, start: int, end: int) -> Example:
+    """The example with its wanted places `start:end` alone."""
+    if start <= 0 and end >= len(example.wanted):
+        return example
+    top = example.top
+    return replace(
+        example,
+        wanted=example.wanted[start:end],
+        credit=example.credit[start:end],
+        targets=example.targets[start:end],
+        teacher=None if example.teacher is None else example.teacher[start:end],
+        top=None if top is None else TopK(ids=top.ids[start:end], logprobs=top.logprobs[start:end]),
+        sampled=example.sampled[start:end],
+        proximal=example.proximal[start:end],
+    )
+
+
+def _token_losses(examples: Sequence[Example], logits: Tensor, clip: Clip) -> Tensor:
+    """(P) of all examples. Neighbours that are plainly imitated are one call: a call a row would cost far more."""
+    alike = [list(group) for _, group in groupby(examples, key=lambda one: id(one) * _brings_terms(one))]
+    rows = logits.split([sum(len(example.wanted) for example in group) for group in alike])
+    return torch.cat([_group_losses(group, own, clip) for group, own in zip(alike, rows, strict=True)])
+
+
+def _brings_terms(example: Example) -> bool:
+    """It brings more than the next tokens."""
+    return example.top is not None or example.teacher is not None or bool(example.sampled)
+
+
+def _group_losses(group: Sequence[Example], logits: Tensor, clip: Clip) -> Tensor:
+    """(P): the term that fits what the examples bring. More than one are imitated."""
+    first = group[0]
+    if first.top is not None:
+        return divergence_of_top(logits, first.top)
+    if first.teacher is not None:
+        return divergence(logits, first.teacher)
+    targets = torch.tensor([t for example in group for t in example.targets], dtype=torch.long, device=logits.device)
+    if not first.sampled:
         return surprise(logits, targets)
     precise = torch.promote_types(logits.dtype, torch.float32)
-    sampled = torch.tensor(example.sampled, dtype=precise, device=logits.device)
-    proximal = torch.tensor(example.proximal, dtype=precise, device=logits.device) if example.proximal else None
+    credit = torch.tensor(first.credit, device=logits.device)
+    sampled = torch.tensor(first.sampled, dtype=precise, device=logits.device)
+    proximal = torch.tensor(first.proximal, dtype=precise, device=logits.device) if first.proximal else None
     return policy(logits, targets, credit, sampled, proximal, clip)

@@ -1,20 +1,24 @@
-"""An update: optimizer steps that make a candidate in a slot of its own."""
+"""An update: optimizer steps that make a candidate in a slot of its own, alone or beside other slots.
+
+Each slot has its own examples, normalisers, rate and optimizer state; what slots share is the pass through the prior.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
+from torch.optim.adam import adam
 
 from liveoak.adapters import Slot
-from liveoak.engine import SLICE, Engine, common_length
-from liveoak.engine import Sequence as Tokens
+from liveoak.engine import Engine
 from liveoak.errors import LearningError
-from liveoak.learning.objective import ANCHOR, Example, losses, normalisers, total
-
-SHARED = 8
-"""A common beginning of at least this many tokens is run once for a whole slice."""
+from liveoak.learning.objective import ANCHOR, Example, normalisers
+from liveoak.learning.passing import Part, learn
+from liveoak.learning.slices import passes, share_beginning, slices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +44,7 @@ class Update:
     """Steps on one slot, slice by slice, so that memory stays bounded and replies go on in between."""
 
     def __init__(self, engine: Engine, slot: Slot, alphas: Mapping[str, float], adam: AdamSettings) -> None:
-        self._engine, self._slot, self._alphas, self._adam = engine, slot, alphas, adam
+        self.engine, self.slot, self.alphas, self.adam = engine, slot, alphas, adam
         slot.train()
 
     def step(self, examples: Sequence[Example], rate: float) -> Step:
@@ -49,80 +53,119 @@ class Update:
         Raises:
             LearningError: nothing has credit, or the loss or gradient is not a number; the weights stay as they were.
         """
-        return self._engine.run(lambda: self._step(examples, rate))
-
-    def _step(self, examples: Sequence[Example], rate: float) -> Step:
-        counts = normalisers(examples)
-        assert self._slot.gradient is not None
-        # What a step that broke off left behind is no part of this one.
-        self._slot.gradient.zero_()
-        summed: dict[str, float] = {}
-        processed = 0
-        for piece in slices(examples):
-            batch = share_beginning(piece, self._slot)
-            processed += sum(len(sequence.ids) for sequence in batch)
-            sums = losses(piece, self._engine.logits(batch))
-            total(sums, counts, self._alphas).backward()
-            self._engine.breathe()
-            for signal, value in sums.items():
-                summed[signal] = summed.get(signal, 0.0) + float(value.detach())
-        means = {signal: value / counts[signal] for signal, value in summed.items() if signal in counts}
-        self._apply(rate, means)
-        credited = sum(sum(c != 0 for c in e.credit) for e in examples if e.signal != ANCHOR)
-        return Step(losses=means, credited=credited, processed=processed)
-
-    @torch.no_grad()
-    def _apply(self, rate: float, means: Mapping[str, float]) -> None:
-        slot, adam = self._slot, self._adam
-        assert slot.gradient is not None and slot.first_moment is not None and slot.second_moment is not None
-        # A copy, whatever the dtype: `float()` alone would be emptied with the buffer where that is float32 already.
-        gradient = slot.gradient.to(torch.float32, copy=True)
-        slot.gradient.zero_()
-        norm = float(gradient.norm())
-        if not all(map(_finite, (norm, *means.values()))):
-            raise LearningError(f"the update diverged: losses {dict(means)!r}, gradient norm {norm!r}; lower the rate")
-        if norm > adam.clip:
-            gradient.mul_(adam.clip / norm)
-        slot.steps += 1
-        slot.first_moment.lerp_(gradient, 1 - adam.beta1)
-        slot.second_moment.mul_(adam.beta2).addcmul_(gradient, gradient, value=1 - adam.beta2)
-        first = slot.first_moment / (1 - adam.beta1**slot.steps)
-        second = slot.second_moment / (1 - adam.beta2**slot.steps)
-        slot.master.addcdiv_(first, second.sqrt_().add_(adam.epsilon), value=-rate)
-        slot.publish()
+        done = step_together([Stride(update=self, examples=examples, rate=rate)])[0]
+        if isinstance(done, LearningError):
+            raise done
+        return done
 
 
-def slices(examples: Sequence[Example], size: int = SLICE) -> list[list[Example]]:
-    """The examples in order, cut so that each part runs at most `size` tokens, or holds one example."""
-    parts: list[list[Example]] = []
-    common = total_length = 0
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stride:
+    """What one slot is to learn in one step, at which rate."""
+
+    update: Update
+    examples: Sequence[Example]
+    rate: float
+
+
+def step_together(strides: Sequence[Stride]) -> list[Step | LearningError]:
+    """One optimizer step on each of several slots of one engine, in passes that they share.
+
+    What comes of a slot is what its step alone would give, to rounding. One that fails leaves its error in its place
+    and its weights as they were; the others go on. A slot that has finished is simply left out of the next call.
+    """
+    if not strides:
+        return []
+    engine = strides[0].update.engine
+    if len({id(stride.update.slot) for stride in strides}) < len(strides):
+        raise ValueError("two strides write the same slot: give all its examples in one")
+    if any(stride.update.engine is not engine for stride in strides):
+        raise ValueError("strides of several engines cannot share a pass: step each engine by itself")
+    return engine.run(lambda: _step(engine, strides))
+
+
+@dataclass(slots=True, kw_only=True)
+class _UnderWay:
+    """A stride that has begun."""
+
+    stride: Stride
+    counts: Mapping[str, float]
+    examples: list[Example]
+    sums: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    processed: int = 0
+
+
+def _step(engine: Engine, strides: Sequence[Stride]) -> list[Step | LearningError]:
+    begun = [_begin(engine, stride) for stride in strides]
+    under_way = [one for one in begun if isinstance(one, _UnderWay)]
+    for together in passes([_pieces(one) for one in under_way]):
+        learn(engine, together)
+    return [_apply(one) if isinstance(one, _UnderWay) else one for one in begun]
+
+
+def _begin(engine: Engine, stride: Stride) -> _UnderWay | LearningError:
+    slot = stride.update.slot
+    assert slot.gradient is not None
+    # What a step that broke off left behind is no part of this one.
+    slot.gradient.zero_()
+    try:
+        counts = normalisers(stride.examples)
+        examples = [example for example in stride.examples if any(example.credit)]
+        _check_tokens(examples, engine)
+    except LearningError as error:
+        return error
+    return _UnderWay(stride=stride, counts=counts, examples=examples)
+
+
+def _check_tokens(examples: Sequence[Example], engine: Engine) -> None:
+    """Found out here, it is the trouble of one slot; in a pass it would be that of all."""
+    size = engine.vocabulary
     for example in examples:
-        if parts:
-            shared = min(common, common_length(parts[-1][0].ids, example.ids), example.wanted[0])
-            joined = total_length + len(example.ids)
-            run = joined - len(parts[-1]) * shared if shared >= SHARED else joined
-            if run <= size:
-                parts[-1].append(example)
-                common, total_length = shared, joined
-                continue
-        parts.append([example])
-        common, total_length = example.wanted[0], len(example.ids)
-    return parts
+        tokens = (*example.ids, *example.targets)
+        if unknown := [token for token in (min(tokens), max(tokens)) if not 0 <= token < size]:
+            raise LearningError(f"an example holds token {unknown[0]!r}: expected 0 to {size - 1}")
 
 
-def share_beginning(examples: Sequence[Example], slot: Slot | None) -> list[Tokens]:
-    """Sequences for one pass. What all begin with alike, before anything is credited, is run once."""
-    common = min(example.wanted[0] for example in examples)
-    for example in examples[1:]:
-        common = min(common, common_length(examples[0].ids, example.ids))
-    if len(examples) < 2 or common < SHARED:
-        return [Tokens(ids=e.ids, slot=slot, wanted=e.wanted) for e in examples]
-    head = Tokens(ids=examples[0].ids[:common], slot=slot)
-    return [head] + [
-        Tokens(ids=e.ids[common:], slot=slot, prefix=0, wanted=tuple(place - common for place in e.wanted))
-        for e in examples
-    ]
+def _pieces(one: _UnderWay) -> list[tuple[Part, int]]:
+    update = one.stride.update
+    found: list[tuple[Part, int]] = []
+    for piece in slices(one.examples):
+        part = Part(slot=update.slot, examples=piece, counts=one.counts, alphas=update.alphas, sums=one.sums)
+        tokens = sum(len(sequence.ids) for sequence in share_beginning(piece, update.slot))
+        one.processed += tokens
+        found.append((part, tokens))
+    return found
 
 
-def _finite(value: float) -> bool:
-    return value == value and abs(value) != float("inf")
+@torch.no_grad()
+def _apply(one: _UnderWay) -> Step | LearningError:
+    update = one.stride.update
+    slot, settings = update.slot, update.adam
+    assert slot.gradient is not None and slot.first_moment is not None and slot.second_moment is not None
+    gradient = slot.gradient.float()
+    norm = float(gradient.norm())
+    means = {signal: float(value) / one.counts[signal] for signal, value in one.sums.items()}
+    if not all(map(math.isfinite, (norm, *means.values()))):
+        return LearningError(f"the update diverged: losses {means!r}, gradient norm {norm!r}; lower the rate")
+    if norm > settings.clip:
+        gradient.mul_(settings.clip / norm)
+    adam(
+        [slot.master],
+        [gradient],
+        [slot.first_moment],
+        [slot.second_moment],
+        [],
+        [torch.tensor(float(slot.steps), device=slot.master.device)],
+        fused=True,
+        amsgrad=False,
+        beta1=settings.beta1,
+        beta2=settings.beta2,
+        lr=one.stride.rate,
+        weight_decay=0.0,
+        eps=settings.epsilon,
+        maximize=False,
+    )
+    slot.steps += 1
+    slot.publish()
+    credited = sum(sum(c != 0 for c in example.credit) for example in one.examples if example.signal != ANCHOR)
+    return Step(losses=means, credited=credited, processed=one.processed)

@@ -1,0 +1,65 @@
+"""How the examples of a step are cut into what is run at once, and what of it is run only once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from liveoak.adapters import Slot
+from liveoak.engine import SLICE, common_length
+from liveoak.engine import Sequence as Tokens
+from liveoak.learning.objective import Example
+
+T = TypeVar("T")
+SHARED = 8
+"""A common beginning of at least this many tokens is run once for a whole slice."""
+
+
+def slices(examples: Sequence[Example], size: int = SLICE) -> list[list[Example]]:
+    """The examples in order, cut so that each part runs at most `size` tokens, or holds one example."""
+    parts: list[list[Example]] = []
+    common = total_length = 0
+    for example in examples:
+        if parts:
+            shared = min(common, common_length(parts[-1][0].ids, example.ids), example.wanted[0])
+            joined = total_length + len(example.ids)
+            run = joined - len(parts[-1]) * shared if shared >= SHARED else joined
+            if run <= size:
+                parts[-1].append(example)
+                common, total_length = shared, joined
+                continue
+        parts.append([example])
+        common, total_length = example.wanted[0], len(example.ids)
+    return parts
+
+
+def share_beginning(examples: Sequence[Example], slot: Slot | None, first: int = 0) -> list[Tokens]:
+    """Sequences for one pass, from place `first` of it. What all begin with alike, before credit, is run once."""
+    common = min(example.wanted[0] for example in examples)
+    for example in examples[1:]:
+        common = min(common, common_length(examples[0].ids, example.ids))
+    if len(examples) < 2 or common < SHARED:
+        return [Tokens(ids=e.ids, slot=slot, wanted=e.wanted) for e in examples]
+    head = Tokens(ids=examples[0].ids[:common], slot=slot)
+    return [head] + [
+        Tokens(ids=e.ids[common:], slot=slot, prefix=first, wanted=tuple(place - common for place in e.wanted))
+        for e in examples
+    ]
+
+
+def passes(queues: Sequence[Sequence[tuple[T, int]]], size: int = SLICE) -> list[list[T]]:
+    """The slices of several slots, each with its tokens, put together in passes of at most `size`.
+
+    A slot's slices stay in order, and none is cut anew for the sake of another slot: its gradients are summed over the
+    same slices, in the same order, as if it were alone. Only last slices, which are seldom full, share a pass.
+    """
+    found = [[piece] for queue in queues for piece, _ in queue[:-1]]
+    room = 0
+    for piece, tokens in (queue[-1] for queue in queues if queue):
+        if tokens <= room:
+            found[-1].append(piece)
+            room -= tokens
+        else:
+            found.append([piece])
+            room = size - tokens
+    return found
