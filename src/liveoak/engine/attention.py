@@ -18,6 +18,7 @@ from transformers.masking_utils import AttentionMaskInterface
 
 from liveoak.engine.batch import Group, Plan
 from liveoak.engine.pool import Pool
+from liveoak.engine.step import Step
 
 NAME = "liveoak"
 EXPLICIT_SCORES = 1 << 20
@@ -46,25 +47,34 @@ def _attend(
     dropout: float = 0.0,
     sliding_window: int | None = None,
     softcap: float | None = None,
-    liveoak: Pass | None = None,
+    liveoak: Pass | Step | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """query (1, H, T, D), key and value (1, G, T, D) with G groups of heads -> (1, T, H, D)."""
     if liveoak is None:
         raise ValueError("liveoak's attention runs only inside its engine")
+    if isinstance(liveoak, Step):
+        out = liveoak.attend(
+            _layer_of(module), query, key, value, scaling=scaling, window=sliding_window, softcap=softcap
+        )
+        return out, None
     if not torch.compiler.is_compiling() and liveoak.breathe is not None:
         _breathe(liveoak.breathe, query)
     packed_query = query[0].transpose(0, 1)
     keys, values = key[0].transpose(0, 1), value[0].transpose(0, 1)
     if liveoak.pool is not None and liveoak.write is not None:
-        layer: int = getattr(module, "layer_idx")  # noqa: B009 - attribute of transformers' attention modules
-        keys, values = liveoak.pool.update(layer, liveoak.write, keys, values)
+        keys, values = liveoak.pool.update(_layer_of(module), liveoak.write, keys, values)
     outputs = [
         _attend_group(group, packed_query, keys, values, scaling, sliding_window, softcap).flatten(0, 1)
         for group in liveoak.plan.groups
     ]
     joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
     return joined.index_select(0, liveoak.plan.order).unsqueeze(0), None
+
+
+def _layer_of(module: nn.Module) -> int:
+    """What transformers' attention modules call their place in the cache."""
+    return getattr(module, "layer_idx")  # noqa: B009 - the type does not declare it
 
 
 def _attend_group(

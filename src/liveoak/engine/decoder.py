@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from liveoak.adapters import Route, Slot
 from liveoak.engine.batch import Row
@@ -20,6 +21,7 @@ from liveoak.engine.grammar import Grammars, Matcher
 from liveoak.engine.pool import Pool, common_length
 from liveoak.engine.sampling import Drawn, check_sampling, draw, generator_for
 from liveoak.engine.scheduler import Kind
+from liveoak.engine.step import MOST_ROWS, Places
 from liveoak.engine.streaming import TextStream
 from liveoak.errors import UserError
 from liveoak.records import Finish, Sampling
@@ -88,6 +90,7 @@ class _Live:
         self.drawn: list[Drawn] = []
         self.need = len(self.ids) + self.sampling.max_tokens
         self.now = 0
+        self.row = Places(self.need)
         self.made_by = self.weights
         """The weights that filled `places`."""
 
@@ -218,22 +221,44 @@ class Decoder:
                     continue
                 budget -= live.now
             batch.append(live)
-        hidden = self._run(batch)
-        ends, finished_prompts = list[int](), list[_Live]()
-        offset = 0
-        for live in batch:
-            offset += live.now
-            if live.pending == 0:
-                ends.append(offset - 1)
-                finished_prompts.append(live)
-        if not ends:
+        # Steps compute each row as if it were alone, so a reply's figures do not depend on who is reading a prompt.
+        fast = self.engine.steps(self.pool)
+        stepping = [live for live in batch if fast and live.pending == 1][:MOST_ROWS]
+        reading = batch[len(stepping) :]
+        self._settle(stepping, lambda: self._step_all(stepping))
+        self._settle(reading, lambda: self._read(reading))
+
+    def _settle(self, batch: list[_Live], run: Callable[[], Tensor]) -> None:
+        """Run a batch; draw a token for each of it that has read all it has."""
+        if not batch:
             return
-        logits = self.engine.head(hidden[ends])
-        for live, row in zip(finished_prompts, logits, strict=True):
+        logits = run()
+        for live, row in zip([live for live in batch if live.pending == 0], logits, strict=True):
             try:
                 self._sample(live, row)
             except Exception as error:  # the border: damaged weights or a listener of one asker stop no other
                 self._fail(live, error)
+
+    def _step_all(self, batch: list[_Live]) -> Tensor:
+        """Logits (T, V) of replies that have one token to read."""
+        for live in batch:
+            live.places.extend(self.pool.take(1))
+        ids = [live.ids[len(live.places) - 1] for live in batch]
+        rows = [live.row.follow(live.places) for live in batch]
+        logits = self.engine.step(ids, rows, [live.slot for live in batch], self.pool)
+        self._share_prompts(batch)
+        return logits
+
+    def _read(self, batch: list[_Live]) -> Tensor:
+        """Logits (P, V) of the replies that have read all they have; the others have read a part."""
+        hidden = self._run(batch)
+        self._share_prompts(batch)
+        ends, offset = list[int](), 0
+        for live in batch:
+            offset += live.now
+            if live.pending == 0:
+                ends.append(offset - 1)
+        return self.engine.head(hidden[ends]) if ends else hidden.new_empty((0, 0))
 
     def _will_be_shared(self, live: _Live, batch: list[_Live]) -> bool:
         """Wait one step if somebody in this batch is about to cache much more of this prompt than is cached."""
@@ -263,11 +288,12 @@ class Decoder:
             ids.extend(live.ids[cached : cached + live.now])
             positions.extend(range(cached, cached + live.now))
             write.extend(new)
-        hidden = self.engine.extend(ids, positions, rows, self._route_of(batch), self.pool, write)
+        return self.engine.extend(ids, positions, rows, self._route_of(batch), self.pool, write)
+
+    def _share_prompts(self, batch: list[_Live]) -> None:
         for live in batch:
             if live.pending == 0 and not live.drawn:
                 self._share_prompt(live)
-        return hidden
 
     def _share_prompt(self, live: _Live) -> None:
         """Let requests that wait for the same beginning find it now, in place of the shorter one that they have."""
@@ -279,6 +305,7 @@ class Decoder:
                 held = self.pool.hold(live.places[:common])
                 self.pool.release(other.places)
                 other.places = held
+                other.row.forget()
 
     def _route_of(self, batch: list[_Live]) -> Route:
         """The batch's route, kept while the batch stays the same, since it holds stacked weights."""
@@ -330,6 +357,7 @@ class Decoder:
             if live.made_by != live.weights:
                 self.pool.release(live.places)
                 live.places, live.made_by = [], live.weights
+                live.row.forget()
 
     def _drop_cancelled(self) -> None:
         with self._guard:

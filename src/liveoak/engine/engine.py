@@ -9,24 +9,36 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Sequence as Seq
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from liveoak.adapters import Bank, Route
+from liveoak.adapters import Bank, Route, Slot
 from liveoak.engine.attention import NAME, Pass
 from liveoak.engine.batch import Row, Sequence, plan_rows, rows_of
-from liveoak.engine.faithful import TEXTS, own_logits, require_faithful
+from liveoak.engine.faithful import (
+    TEXTS,
+    own_logits,
+    require_faithful,
+    require_same_steps,
+    scrambled,
+    stepped_logits,
+)
 from liveoak.engine.pool import Pool
 from liveoak.engine.positions import pin_positions
 from liveoak.engine.scheduler import Kind, Scheduler
+from liveoak.engine.stepper import Stepper
 from liveoak.errors import UserError
 from liveoak.priors import Prior
 
 T = TypeVar("T")
 SLICE = 384
 """Tokens that work which can wait runs at once, which bounds its memory, and on a GPU how long a reply waits for it."""
+
+TRIAL_PLACES = 64
+"""Places of the pool that compiled steps are tried with."""
 
 
 class Engine:
@@ -66,6 +78,7 @@ class Engine:
         except Exception as error:  # the border: whatever other code does with our attention
             raise UserError(f"prior {prior.name!r} is a {kind}, which this engine cannot run: {error}") from error
         require_faithful(found, own, prior=prior.name, kind=kind)
+        self._stepper: Stepper | None = None
 
     def hidden(self, batch: Seq[Sequence]) -> Tensor:
         """Last hidden states (T, width) of all tokens, in the order of the batch. Gradients flow if enabled."""
@@ -90,7 +103,9 @@ class Engine:
 
     def head(self, hidden: Tensor) -> Tensor:
         """Logits (P, V), in float32 or wider, of hidden states (P, width)."""
-        logits: Tensor = self._head(hidden)
+        return self._scaled(self._head(hidden))
+
+    def _scaled(self, logits: Tensor) -> Tensor:
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         if self._scale != 1:
             logits = logits * self._scale
@@ -104,6 +119,34 @@ class Engine:
         """Hidden states of new tokens whose past lies in the pool; they are added to it."""
         places = torch.tensor(write, dtype=torch.long, device=self.device)
         return self._run(ids, positions, route, Pass(plan=plan_rows(rows, self.device), pool=pool, write=places))
+
+    def compile(self, cache: Path) -> None:
+        """Make steps of decoding fast, if the machine and the prior allow it; built into `cache` once.
+
+        Raises:
+            Unavailable: they do not; the engine goes on without.
+        """
+        self.run(lambda: self._compile(cache))
+
+    @torch.no_grad()
+    def _compile(self, cache: Path) -> None:
+        pool = Pool(capacity=TRIAL_PLACES, dtype=self.dtype, device=self.device)
+        stepper = Stepper(self._decoder, self.bank, self._head, pool=pool, cache=cache)
+        samples = [self.tokenizer.encode(text)[:most] for text, most in TEXTS]
+        for slot in (None, scrambled(self.bank)):
+            found = self._scaled(stepped_logits(stepper, samples, slot, pool))
+            own = self.logits([Sequence(ids=ids, slot=slot, wanted=tuple(range(len(ids)))) for ids in samples])
+            require_same_steps(found, own, dtype=self.dtype)
+        self._stepper = stepper
+
+    def steps(self, pool: Pool) -> bool:
+        """Whether `step` can be asked for."""
+        return self._stepper is not None and bool(pool.stores)
+
+    def step(self, ids: Seq[int], rows: Seq[tuple[int, int]], slots: Seq[Slot | None], pool: Pool) -> Tensor:
+        """Logits (T, V) of one new token for each of T sequences, as `Stepper.logits`, in float32 or wider."""
+        assert self._stepper is not None
+        return self._scaled(self._stepper.logits(ids, rows, slots, pool))
 
     def _run(self, ids: Seq[int], positions: Seq[int], route: Route, carried: Pass) -> Tensor:
         if self._breathes_within and self.scheduler.can_breathe:

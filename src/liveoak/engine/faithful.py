@@ -12,11 +12,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from liveoak.errors import UserError
+from liveoak.adapters import Bank, Slot
+from liveoak.engine.pool import Pool
+from liveoak.engine.step import Places
+from liveoak.engine.stepper import Stepper
+from liveoak.errors import Unavailable, UserError
 
 TEXTS = (("The sea is wide.", 3), ("What grows on an oak tree?", 7))
 """Real text, since on tokens that never meet rounding alone can turn a model's logits over, with the most tokens taken
 of each: most rows belong to the second, near enough to the first that a leak from it would show."""
+TRIAL_RANK = 20
+"""A whole vector of the kernels, and a part of one."""
 MOST_APART = {torch.float64: 1e-3, torch.float32: 1e-3}
 """Largest distance of two rows of logits, as a share of their spread; sums in another order make 1e-6."""
 MOST_APART_ROUNDED = 0.15
@@ -50,3 +56,38 @@ def require_faithful(found: Tensor, own: Tensor, *, prior: str, kind: str) -> No
             f"{apart:.3g} of their spread, expected at most {limit}. Take a prior whose attention goes through "
             "transformers' attention interface and has no terms of its own, such as Llama, Qwen, Gemma or Mistral"
         )
+
+
+def scrambled(bank: Bank) -> Slot:
+    """A slot whose change is neither nothing nor anything learned."""
+    slot = bank.new_slot(rank=TRIAL_RANK)
+    slot.master.copy_(torch.randn(slot.master.shape, generator=torch.Generator().manual_seed(0)) * 0.01)
+    slot.publish()
+    return slot
+
+
+def stepped_logits(stepper: Stepper, sequences: Sequence[Sequence[int]], slot: Slot | None, pool: Pool) -> Tensor:
+    """Logits (T, V), as the stepper makes them, of the sequences one after the other, with a step for each token."""
+    places = [pool.take(len(ids)) for ids in sequences]
+    buffers = [Places(len(ids)) for ids in sequences]
+    found: list[list[Tensor]] = [[] for _ in sequences]
+    for time in range(max(len(ids) for ids in sequences)):
+        stepping = [i for i, ids in enumerate(sequences) if time < len(ids)]
+        rows = [buffers[i].follow(places[i][: time + 1]) for i in stepping]
+        logits = stepper.logits([sequences[i][time] for i in stepping], rows, [slot] * len(stepping), pool)
+        for i, row in zip(stepping, logits, strict=True):
+            found[i].append(row)
+    for each in places:
+        pool.release(each)
+    return torch.stack([row for rows in found for row in rows])
+
+
+def require_same_steps(found: Tensor, own: Tensor, *, dtype: torch.dtype) -> None:
+    """
+    Raises:
+        Unavailable: steps do not make the logits that the engine makes of whole sequences.
+    """
+    limit = MOST_APART.get(dtype, MOST_APART_ROUNDED)
+    apart = distance(found, own)
+    if not apart <= limit:
+        raise Unavailable(f"compiled steps differ by {apart:.3g} of the logits' spread, expected at most {limit}")

@@ -7,7 +7,7 @@ places; a place is free again when nobody holds it. Finished sequences stay find
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -26,6 +26,11 @@ class Pool:
         self._free = list(range(capacity - 1, -1, -1))
         self._kept: OrderedDict[int, tuple[Hashable, tuple[int, ...], tuple[int, ...]]] = OrderedDict()
         self._next = 0
+
+    @property
+    def stores(self) -> Mapping[int, tuple[Tensor, Tensor]]:
+        """Keys and values (capacity, G, D) of each layer that has seen tokens."""
+        return self._layers
 
     def update(self, layer: int, write: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Store keys and values (T, G, D) at `write` (T); returns the layer's whole stores (capacity, G, D)."""

@@ -1,0 +1,406 @@
+// Two products of decoding, where each sequence has one new token: rows times a weight matrix plus each row's own
+// low-rank change, and attention over a pool of keys and values. Both are bound by reading memory, so they read each
+// weight, key and value once.
+//
+// A row's sums run in the same order however many rows and threads there are: what a sequence gets does not depend on
+// its neighbours. Sums are float32. Callers vouch for shapes, for contiguous weights and for the addresses in tables.
+
+#include <torch/csrc/inductor/aoti_torch/c/shim.h>
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/core/ScalarType.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <vector>
+
+#if defined(__AVX512BF16__) && defined(__AVX512BW__)
+#include <immintrin.h>
+#define HAS_BF16_DOTS 1
+#endif
+
+using torch::stable::Tensor;
+
+namespace {
+
+constexpr int LANES = 16;
+constexpr int WIDE = 4;             // weight rows at a time
+constexpr int TALL = 4;             // tokens at a time
+constexpr int AHEAD = 2 * WIDE;     // weight rows between one that is used and one that is asked for
+constexpr int64_t GRAIN = 1 << 14;  // numbers read below which a second thread costs more than it saves
+
+typedef float Lanes __attribute__((vector_size(4 * LANES), aligned(4)));
+typedef float Quad __attribute__((vector_size(16)));
+typedef uint32_t Words __attribute__((vector_size(4 * LANES)));
+typedef uint16_t Halves __attribute__((vector_size(2 * LANES), aligned(2)));
+
+struct bf16 {
+  uint16_t bits;
+};
+
+inline float widen(float x) { return x; }
+inline float widen(bf16 x) {
+  const uint32_t bits = uint32_t(x.bits) << 16;
+  float y;
+  std::memcpy(&y, &bits, sizeof y);
+  return y;
+}
+
+inline void narrow(float x, float& y) { y = x; }
+inline void narrow(float x, bf16& y) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  // To the nearest, ties to even; what is no number stays none.
+  y.bits = x == x ? (bits + 0x7fff + ((bits >> 16) & 1)) >> 16 : 0x7fc0;
+}
+
+inline Lanes load(const float* p) { return *reinterpret_cast<const Lanes*>(p); }
+inline Lanes load(const bf16* p) {
+  const Words words = __builtin_convertvector(*reinterpret_cast<const Halves*>(p), Words) << 16;
+  return (Lanes)words;
+}
+
+inline void store(Lanes x, float* p) { *reinterpret_cast<Lanes*>(p) = x; }
+inline void store(Lanes x, bf16* p) {
+  const Words bits = (Words)x, rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  const Words words = x == x ? rounded : Words{} + 0x7fc0;
+  *reinterpret_cast<Halves*>(p) = __builtin_convertvector(words, Halves);
+}
+
+inline Quad quarters(Lanes x) {
+  const auto halves = __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7) +
+                      __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15);
+  return __builtin_shufflevector(halves, halves, 0, 1, 2, 3) + __builtin_shufflevector(halves, halves, 4, 5, 6, 7);
+}
+
+// The sums over the lanes of four vectors.
+inline Quad totals(Lanes a, Lanes b, Lanes c, Lanes d) {
+  const Quad qa = quarters(a), qb = quarters(b), qc = quarters(c), qd = quarters(d);
+  const Quad ab = __builtin_shufflevector(qa, qb, 0, 4, 1, 5) + __builtin_shufflevector(qa, qb, 2, 6, 3, 7);
+  const Quad cd = __builtin_shufflevector(qc, qd, 0, 4, 1, 5) + __builtin_shufflevector(qc, qd, 2, 6, 3, 7);
+  return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+}
+
+// `step_of` numbers of both sides are multiplied and added at a time.
+#ifdef HAS_BF16_DOTS
+inline int step_of(const bf16*) { return 2 * LANES; }
+inline Lanes multiply_add(const bf16* a, const bf16* b, Lanes sum) {
+  return (Lanes)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_loadu_si512(a), (__m512bh)_mm512_loadu_si512(b));
+}
+#else
+inline int step_of(const bf16*) { return LANES; }
+inline Lanes multiply_add(const bf16* a, const bf16* b, Lanes sum) { return load(a) * load(b) + sum; }
+#endif
+inline int step_of(const float*) { return LANES; }
+inline Lanes multiply_add(const float* a, const float* b, Lanes sum) { return load(a) * load(b) + sum; }
+
+// What the whole steps of a product leave over.
+template <class T>
+inline float rest(const T* x, const T* w, int64_t size) {
+  float sum = 0;
+  for (int64_t i = size - size % step_of(x); i < size; i++) sum += widen(x[i]) * widen(w[i]);
+  return sum;
+}
+
+// What a row's slot adds: b (outputs, rank) times low (rank) = scale * a x. A rank of 0 adds nothing.
+template <class T>
+struct Change {
+  const T* b;
+  const float* low;
+  int64_t rank;
+
+  // Adds to `sum`; returns what does not fill a vector.
+  float add(int64_t output, Lanes& sum) const {
+    const T* row = b + output * rank;
+    __builtin_prefetch(row + AHEAD * rank);
+    int64_t r = 0;
+    for (; r + LANES <= rank; r += LANES) sum += load(row + r) * load(low + r);
+    float tail = 0;
+    for (; r < rank; r++) tail += widen(row[r]) * low[r];
+    return tail;
+  }
+};
+
+// Weights are asked for ahead of their use by the first tokens that meet them, since there is more to do per weight than
+// the processor sees ahead by itself.
+template <int tall, int wide, class T, class Y>
+void tile(const T* x, const T* w, const T* bias, const Change<T>* changes, Y* y, int64_t inputs, int64_t outputs,
+          int64_t output, bool first) {
+  Lanes sums[tall][WIDE] = {};
+  w += output * inputs;
+  const int step = step_of(x);
+  for (int64_t i = 0; i + step <= inputs; i += step) {
+    if (first)
+      for (int o = 0; o < wide; o++) __builtin_prefetch(w + (o + AHEAD) * inputs + i);
+    for (int t = 0; t < tall; t++)
+      for (int o = 0; o < wide; o++) sums[t][o] = multiply_add(x + t * inputs + i, w + o * inputs + i, sums[t][o]);
+  }
+  for (int t = 0; t < tall; t++) {
+    Quad tail = {};
+    if (inputs % step)
+      for (int o = 0; o < wide; o++) tail[o] += rest(x + t * inputs, w + o * inputs, inputs);
+    if (changes && changes[t].rank)
+      for (int o = 0; o < wide; o++) tail[o] += changes[t].add(output + o, sums[t][o]);
+    if (bias)
+      for (int o = 0; o < wide; o++) tail[o] += widen(bias[output + o]);
+    const Quad found = totals(sums[t][0], sums[t][1], sums[t][2], sums[t][3]) + tail;
+    for (int o = 0; o < wide; o++) narrow(found[o], y[t * outputs + output + o]);
+  }
+}
+
+template <int wide, class T, class Y>
+void tiles(const T* x, const T* w, const T* bias, const Change<T>* changes, Y* y, int64_t tokens, int64_t inputs,
+           int64_t outputs, int64_t output) {
+  for (int64_t t = 0; t < tokens; t += TALL) {
+    const T* xs = x + t * inputs;
+    const Change<T>* cs = changes ? changes + t : nullptr;
+    Y* ys = y + t * outputs;
+    switch (std::min<int64_t>(TALL, tokens - t)) {
+      case 4: tile<4, wide>(xs, w, bias, cs, ys, inputs, outputs, output, t == 0); break;
+      case 3: tile<3, wide>(xs, w, bias, cs, ys, inputs, outputs, output, t == 0); break;
+      case 2: tile<2, wide>(xs, w, bias, cs, ys, inputs, outputs, output, t == 0); break;
+      default: tile<1, wide>(xs, w, bias, cs, ys, inputs, outputs, output, t == 0);
+    }
+  }
+}
+
+// y (tokens, outputs) for the bundles `from` to `to` of WIDE outputs.
+template <class T, class Y>
+void bundles(const T* x, const T* w, const T* bias, const Change<T>* changes, Y* y, int64_t tokens, int64_t inputs,
+             int64_t outputs, int64_t from, int64_t to) {
+  for (int64_t bundle = from; bundle < to; bundle++) {
+    const int64_t output = bundle * WIDE;
+    if (output + WIDE <= outputs)
+      tiles<WIDE>(x, w, bias, changes, y, tokens, inputs, outputs, output);
+    else
+      for (int64_t o = output; o < outputs; o++) tiles<1>(x, w, bias, changes, y, tokens, inputs, outputs, o);
+  }
+}
+
+inline int64_t bundles_of(int64_t outputs) { return (outputs + WIDE - 1) / WIDE; }
+
+// A row of the table: where its slot's a and b are, its rank, and its scale.
+struct Entry {
+  int64_t a, b, rank;
+  double scale;
+};
+
+// low (rank) = scale * a x
+template <class T>
+void reduce(const Entry& entry, const T* x, int64_t inputs, float* low) {
+  const Change<T>* none = nullptr;
+  const T* no_bias = nullptr;
+  const T* a = reinterpret_cast<const T*>(entry.a);
+  bundles(x, a, no_bias, none, low, 1, inputs, entry.rank, 0, bundles_of(entry.rank));
+  for (int64_t r = 0; r < entry.rank; r++) low[r] *= float(entry.scale);
+}
+
+template <class T>
+void linear_of(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias,
+               const std::optional<Tensor>& table, Tensor& y) {
+  const int64_t inputs = weight.size(1), outputs = weight.size(0), tokens = x.numel() / inputs;
+  const T* xs = static_cast<const T*>(x.data_ptr());
+  const T* w = static_cast<const T*>(weight.data_ptr());
+  const T* b = bias ? static_cast<const T*>(bias->data_ptr()) : nullptr;
+  T* ys = static_cast<T*>(y.data_ptr());
+  std::vector<Change<T>> changes;
+  std::vector<float> lows;
+  if (table) {
+    const Entry* entries = static_cast<const Entry*>(table->data_ptr());
+    int64_t highest = 0;
+    for (int64_t t = 0; t < tokens; t++) highest = std::max(highest, entries[t].rank);
+    if (highest > 0) {
+      lows.resize(tokens * highest);
+      for (int64_t t = 0; t < tokens; t++)
+        changes.push_back({reinterpret_cast<const T*>(entries[t].b), lows.data() + t * highest, entries[t].rank});
+      const int64_t grain = std::max<int64_t>(1, GRAIN / (highest * inputs));
+      torch::stable::parallel_for(0, tokens, grain, [&](int64_t from, int64_t to) {
+        for (int64_t t = from; t < to; t++) reduce(entries[t], xs + t * inputs, inputs, lows.data() + t * highest);
+      });
+    }
+  }
+  const Change<T>* cs = changes.empty() ? nullptr : changes.data();
+  const int64_t grain = std::max<int64_t>(1, GRAIN / (WIDE * inputs));
+  torch::stable::parallel_for(0, bundles_of(outputs), grain, [&](int64_t from, int64_t to) {
+    bundles(xs, w, b, cs, ys, tokens, inputs, outputs, from, to);
+  });
+}
+
+// x (..., inputs) times weight (outputs, inputs), plus bias and what each row's slot adds; table (rows, 4).
+Tensor linear(const Tensor& x, const Tensor& weight, std::optional<Tensor> bias, std::optional<Tensor> table) {
+  std::vector<int64_t> shape(x.sizes().begin(), x.sizes().end());
+  shape.back() = weight.size(0);
+  Tensor y = torch::stable::new_empty(x, shape);
+  if (x.scalar_type() == torch::headeronly::ScalarType::Float)
+    linear_of<float>(x, weight, bias, table, y);
+  else
+    linear_of<bf16>(x, weight, bias, table, y);
+  return y;
+}
+
+// e to the power of x <= 0, to within three units in the last place.
+inline Lanes exponential(Lanes x) {
+  const Lanes lowest = Lanes{} - 87.0f;
+  x = x < lowest ? lowest : x;  // what is no number stays none
+  const Lanes shifted = x * 1.442695041f + 12582912.0f;  // 1.5 * 2^23 moves whole numbers into the lowest bits
+  const Lanes whole = shifted - 12582912.0f;
+  const Lanes r = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
+  Lanes y = r * (1 / 720.0f) + 1 / 120.0f;
+  y = y * r + 1 / 24.0f;
+  y = y * r + 1 / 6.0f;
+  y = y * r + 0.5f;
+  y = y * r + 1.0f;
+  y = y * r + 1.0f;
+  const Words power = ((Words)shifted << 23) + (Words)(Lanes{} + 1.0f);
+  return y * (Lanes)power;
+}
+
+// The products of q with the keys at four places.
+template <class T>
+inline Quad products(const T* q, const T* keys, const int64_t* places, int64_t stride, int64_t size) {
+  const T* k[4];
+  for (int j = 0; j < 4; j++) k[j] = keys + places[j] * stride;
+  Lanes sums[4] = {};
+  const int step = step_of(q);
+  for (int64_t i = 0; i + step <= size; i += step)
+    for (int j = 0; j < 4; j++) sums[j] = multiply_add(q + i, k[j] + i, sums[j]);
+  Quad tail = {};
+  if (size % step)
+    for (int j = 0; j < 4; j++) tail[j] += rest(q, k[j], size);
+  return totals(sums[0], sums[1], sums[2], sums[3]) + tail;
+}
+
+// Softmax of `count` scores, in place; room for whole vectors.
+inline void softmax(float* scores, int64_t count) {
+  const float highest = *std::max_element(scores, scores + count);
+  const int64_t room = (count + LANES - 1) / LANES * LANES;
+  std::fill(scores + count, scores + room, -INFINITY);
+  Lanes sum = {};
+  for (int64_t j = 0; j < room; j += LANES) {
+    Lanes weights = exponential(load(scores + j) - highest);
+    // Room that is not used must weigh nothing at all.
+    for (int64_t i = count; i < j + LANES; i++) weights[i - j] = 0;
+    *reinterpret_cast<Lanes*>(scores + j) = weights;
+    sum += weights;
+  }
+  const float scale = 1 / totals(sum, sum, sum, sum)[0];
+  for (int64_t j = 0; j < room; j += LANES) *reinterpret_cast<Lanes*>(scores + j) *= scale;
+}
+
+// The queries q (share, D) of one group of heads against the keys and values of their sequence.
+template <class T>
+void attend_one(const T* q, const T* keys, const T* values, const int64_t* places, int64_t count, int64_t share,
+                int64_t stride, int64_t size, float scaling, float softcap, float* scores, int64_t room, T* out) {
+  for (int64_t j = 0; j < count; j += 4) {
+    int64_t four[4];
+    for (int i = 0; i < 4; i++) {
+      four[i] = places[std::min(j + i, count - 1)];
+      const int64_t later = places[std::min(j + i + AHEAD, count - 1)] * stride;
+      for (int64_t line = 0; line < size; line += 64 / int64_t(sizeof(T))) {
+        __builtin_prefetch(keys + later + line);
+        __builtin_prefetch(values + later + line);
+      }
+    }
+    for (int64_t h = 0; h < share; h++) {
+      const Quad found = products(q + h * size, keys, four, stride, size) * scaling;
+      std::memcpy(scores + h * room + j, &found, sizeof found);
+    }
+  }
+  for (int64_t h = 0; h < share; h++) {
+    float* row = scores + h * room;
+    if (softcap > 0)
+      for (int64_t j = 0; j < count; j++) row[j] = softcap * std::tanh(row[j] / softcap);
+    softmax(row, count);
+  }
+  for (int64_t h = 0; h < share; h += WIDE) {
+    const int64_t heads = std::min<int64_t>(WIDE, share - h);
+    const float* rows[WIDE];
+    for (int each = 0; each < WIDE; each++) rows[each] = scores + std::min(h + each, share - 1) * room;
+    int64_t i = 0;
+    for (; i + LANES <= size; i += LANES) {
+      Lanes sums[WIDE] = {};
+      for (int64_t j = 0; j < count; j++) {
+        const Lanes value = load(values + places[j] * stride + i);
+        for (int each = 0; each < WIDE; each++) sums[each] += value * rows[each][j];
+      }
+      for (int64_t each = 0; each < heads; each++) store(sums[each], out + (h + each) * size + i);
+    }
+    for (; i < size; i++)
+      for (int64_t each = 0; each < heads; each++) {
+        float sum = 0;
+        for (int64_t j = 0; j < count; j++) sum += widen(values[places[j] * stride + i]) * rows[each][j];
+        narrow(sum, out[(h + each) * size + i]);
+      }
+  }
+}
+
+template <class T>
+void attend_of(const Tensor& query, const Tensor& key, const Tensor& value, Tensor& keys, Tensor& values,
+               const Tensor& rows, double scaling, int64_t window, double softcap, Tensor& y) {
+  const int64_t heads = query.size(1), tokens = query.size(2), size = query.size(3);
+  const int64_t groups = key.size(1), share = heads / groups, stride = groups * size;
+  const T *q = static_cast<const T*>(query.data_ptr()), *k = static_cast<const T*>(key.data_ptr()),
+          *v = static_cast<const T*>(value.data_ptr());
+  T *all_keys = static_cast<T*>(keys.data_ptr()), *all_values = static_cast<T*>(values.data_ptr());
+  T* out = static_cast<T*>(y.data_ptr());
+  const int64_t* entries = static_cast<const int64_t*>(rows.data_ptr());
+  const int64_t qh = query.stride(1), qt = query.stride(2), qd = query.stride(3), kg = key.stride(1),
+                kt = key.stride(2), kd = key.stride(3), vg = value.stride(1), vt = value.stride(2),
+                vd = value.stride(3);
+  int64_t longest = 1;
+  for (int64_t t = 0; t < tokens; t++) longest = std::max(longest, entries[2 * t + 1]);
+  const int64_t grain = std::max<int64_t>(1, GRAIN / (longest * size));
+  torch::stable::parallel_for(0, tokens * groups, grain, [&](int64_t from, int64_t to) {
+    std::vector<T> own(share * size);
+    const int64_t room = (longest + LANES - 1) / LANES * LANES;
+    std::vector<float> scores(share * room);
+    for (int64_t each = from; each < to; each++) {
+      const int64_t t = each / groups, g = each % groups;
+      const int64_t* places = reinterpret_cast<const int64_t*>(entries[2 * t]);
+      int64_t count = entries[2 * t + 1];
+      const int64_t here = places[count - 1] * stride + g * size;
+      for (int64_t i = 0; i < size; i++) {
+        all_keys[here + i] = k[t * kt + g * kg + i * kd];
+        all_values[here + i] = v[t * vt + g * vg + i * vd];
+        for (int64_t h = 0; h < share; h++) own[h * size + i] = q[t * qt + (g * share + h) * qh + i * qd];
+      }
+      if (window > 0 && count > window) {
+        places += count - window;
+        count = window;
+      }
+      attend_one(own.data(), all_keys + g * size, all_values + g * size, places, count, share, stride, size,
+                 float(scaling), float(softcap), scores.data(), room, out + (t * heads + g * share) * size);
+    }
+  });
+}
+
+// query (1, H, T, D), key and value (1, G, T, D), however they are strided -> (1, T, H, D). They are first stored in
+// keys and values (places, G, D). rows (T, 2): address of a sequence's places, its new token's last, and their number.
+// A window or soft cap of 0 is none.
+Tensor attend(const Tensor& query, const Tensor& key, const Tensor& value, Tensor keys, Tensor values,
+              const Tensor& rows, double scaling, int64_t window, double softcap) {
+  Tensor y = torch::stable::new_empty(query, {1, query.size(2), query.size(1), query.size(3)});
+  if (query.scalar_type() == torch::headeronly::ScalarType::Float)
+    attend_of<float>(query, key, value, keys, values, rows, scaling, window, softcap, y);
+  else
+    attend_of<bf16>(query, key, value, keys, values, rows, scaling, window, softcap, y);
+  return y;
+}
+
+}  // namespace
+
+STABLE_TORCH_LIBRARY(liveoak, library) {
+  library.def("linear(Tensor x, Tensor weight, Tensor? bias, Tensor? table) -> Tensor");
+  library.def(
+      "attend(Tensor query, Tensor key, Tensor value, Tensor(a!) keys, Tensor(b!) values, Tensor rows, "
+      "float scaling, int window, float softcap) -> Tensor");
+}
+
+STABLE_TORCH_LIBRARY_IMPL(liveoak, CPU, library) {
+  library.impl("linear", TORCH_BOX(&linear));
+  library.impl("attend", TORCH_BOX(&attend));
+}

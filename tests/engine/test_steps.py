@@ -1,0 +1,148 @@
+"""Steps of decoding, on the kernels alone and compiled: the same replies, and none depends on who steps beside it."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from tiny_priors import FAMILIES, some_ids, stirred, tiny_engine
+
+from liveoak.adapters import Slot
+from liveoak.config import load_settings
+from liveoak.engine import Completion, Decoder, Engine, Request, Sequence, compiled, kernels, stepper
+from liveoak.errors import Unavailable
+from liveoak.records import Sampling
+
+TOLERANCE = {torch.float32: 5e-5, torch.bfloat16: 0.1}
+COMPILED = ("llama", "gemma3")
+"""One kind of layer, and two."""
+
+
+def refuse(*_: Any, **__: Any) -> None:
+    raise Unavailable("not now")
+
+
+@cache
+def engine_of(family: str, *, graphs: bool = False, dtype: torch.dtype = torch.float32) -> Engine:
+    engine = tiny_engine(family, dtype=dtype)
+    with pytest.MonkeyPatch.context() as patch:
+        if not graphs:
+            patch.setattr(stepper, "compile_layers", refuse)
+        engine.compile(load_settings().cache)
+    return engine
+
+
+def ask(ids: tuple[int, ...], slot: Slot | None = None, **sampling: Any) -> Request:
+    return Request(ids=ids, slot=slot, sampling=Sampling(**{"temperature": 0, "max_tokens": 12, **sampling}))
+
+
+def check_uncached(engine: Engine, requests: list[Request], tolerance: float) -> list[Completion]:
+    replies = Decoder(engine).generate(requests)
+    for request, completion in zip(requests, replies, strict=True):
+        reply = [drawn.id for drawn in completion.drawn]
+        ids = request.ids + tuple(reply)
+        wanted = tuple(range(len(request.ids) - 1, len(ids) - 1))
+        whole = engine.infer(lambda ids=ids, slot=request.slot, wanted=wanted: engine.logits(
+            [Sequence(ids=ids, slot=slot, wanted=wanted)]
+        ))  # fmt: skip
+        expected = whole.log_softmax(-1)[range(len(reply)), reply].tolist()
+        assert [drawn.logprob for drawn in completion.drawn] == pytest.approx(expected, abs=tolerance)
+    return replies
+
+
+def mixed(engine: Engine) -> list[Request]:
+    bank = engine.bank
+    slots = [None, stirred(bank, rank=4, seed=1), stirred(bank, rank=20, seed=2), stirred(bank, rank=1, seed=3)]
+    return [ask(some_ids(length, length), slots[length % 4]) for length in (1, 3, 10, 15, 18, 33)]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_steps_are_cached_decoding_of_every_family(family: str, dtype: torch.dtype) -> None:
+    engine = engine_of(family, dtype=dtype)
+    check_uncached(engine, mixed(engine), TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("family", COMPILED)
+def test_compiled_steps_are_too(family: str) -> None:
+    engine = engine_of(family, graphs=True)
+    taken = engine._stepper  # pyright: ignore[reportPrivateUsage]
+    assert taken is not None and taken.compiled
+    compared = check_uncached(engine, mixed(engine), TOLERANCE[torch.float32])
+    plain = Decoder(engine_of(family)).generate(mixed(engine_of(family)))
+    assert [[drawn.id for drawn in each.drawn] for each in compared] == [
+        [drawn.id for drawn in each.drawn] for each in plain
+    ]
+
+
+def test_most_tokens_are_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = engine_of("llama", graphs=True)
+    sizes: list[int] = []
+    step = engine.step
+    monkeypatch.setattr(engine, "step", lambda ids, *rest: (sizes.append(len(ids)), step(ids, *rest))[1])
+    replies = Decoder(engine).generate([ask(some_ids(9, 1)), ask(some_ids(20, 2), max_tokens=5)])
+    assert sum(sizes) == sum(len(reply.drawn) - 1 for reply in replies)
+    assert sizes[0] == 2
+
+
+def test_a_reply_is_the_same_to_the_bit_whoever_steps_or_reads_beside_it() -> None:
+    engine = engine_of("llama", graphs=True)
+    mine = ask(some_ids(21, 4), stirred(engine.bank, rank=4, seed=1), max_tokens=30, top_logprobs=3)
+    alone = Decoder(engine).generate([mine])[0]
+    broken = stirred(engine.bank, rank=4, seed=2)
+    broken.master.fill_(float("nan"))
+    broken.publish()
+    decoder = Decoder(engine)
+    ticket = decoder.submit(mine)
+    decoder.step()
+    for length in (1, 70, 5, 40, 9, 12, 30, 3):
+        decoder.submit(ask(some_ids(length, length), stirred(engine.bank, rank=length % 5 + 1, seed=length)))
+        decoder.submit(ask(some_ids(length, length), broken))
+        decoder.step()
+    while decoder.step():
+        pass
+    assert ticket.result() == alone
+
+
+def test_a_slot_published_within_a_reply_is_used_from_then_on() -> None:
+    engine = engine_of("llama")
+    slot = stirred(engine.bank, rank=4, seed=1)
+    decoder = Decoder(engine)
+    ticket = decoder.submit(ask(some_ids(12, 1), slot, max_tokens=10))
+    for _ in range(4):
+        decoder.step()
+    slot.master.copy_(stirred(engine.bank, rank=4, seed=2).master)
+    slot.publish()
+    while decoder.step():
+        pass
+    drawn = ticket.result().drawn
+    ids = (*some_ids(12, 1), *(each.id for each in drawn))
+    whole = engine.infer(lambda: engine.logits([Sequence(ids=ids, slot=slot, wanted=tuple(range(11, len(ids) - 1)))]))
+    expected = whole.log_softmax(-1)[range(len(drawn)), [each.id for each in drawn]].tolist()
+    assert [each.logprob for each in drawn[4:]] == pytest.approx(expected[4:], abs=TOLERANCE[torch.float32])
+    assert [each.logprob for each in drawn[:4]] != pytest.approx(expected[:4], abs=1e-2)
+
+
+def test_a_machine_compiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine_of("llama", graphs=True)
+    monkeypatch.setattr(compiled, "_compile", refuse)
+    again = tiny_engine("llama")
+    again.compile(load_settings().cache)
+    assert again._stepper is not None and again._stepper.compiled  # pyright: ignore[reportPrivateUsage]
+
+
+def test_steps_that_compute_something_else_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = tiny_engine("llama")
+    own = kernels.linear
+    monkeypatch.setattr(stepper, "compile_layers", refuse)
+    monkeypatch.setattr(kernels, "linear", lambda x, weight, bias, table: own(x, weight, bias, None))
+    with pytest.raises(Unavailable, match=r"differ by .* expected at most"):
+        engine.compile(load_settings().cache)
+    assert len(Decoder(engine).generate([ask(some_ids(5))])[0].drawn) > 0
+
+
+def test_formats_that_the_kernels_do_not_know_are_told() -> None:
+    with pytest.raises(Unavailable, match="float64"):
+        tiny_engine("llama", dtype=torch.float64).compile(load_settings().cache)
