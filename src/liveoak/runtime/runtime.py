@@ -16,7 +16,7 @@ from typing import Any, Self
 import torch
 
 from liveoak.config import Settings
-from liveoak.engine import Decoder, Engine, check_sampling
+from liveoak.engine import Decoder, Engine, Scheduler, check_sampling, only_team
 from liveoak.engine import Sequence as Tokens
 from liveoak.errors import Conflict, NotFound, Overloaded, Unavailable, UserError
 from liveoak.experience import Experience, new_id
@@ -46,7 +46,8 @@ from liveoak.runtime.replies import Asked, Reply, Speaker
 from liveoak.runtime.rights import Rights
 from liveoak.runtime.tools import offered
 
-_IDLE_SECONDS = 1.0
+_STUDY_TOKENS = 8192
+"""Cache of a lesson's own questions, in tokens."""
 
 
 class Runtime:
@@ -70,17 +71,14 @@ class Runtime:
         settings = settings.model_copy(update={"cache": settings.cache.expanduser()})
         self.settings, self._clock = settings, clock
         self._began = clock()
-        self._closing = self._stopped = False
+        self._closing = False
         with ExitStack() as stack:
             home = Home(settings.home.expanduser())
             stack.callback(home.close)
             self.experience = stack.enter_context(Experience(home.database, clock=clock))
-            torch.set_num_threads(settings.threads or os.cpu_count() or 1)
             device = choose_device(settings.device)
-            # In a thread that ends: OpenMP keeps a team for every thread that ever computed, and with more teams
-            # than processors each of them sleeps at every step instead of waiting for it.
-            with ThreadPoolExecutor(1, thread_name_prefix="liveoak-load") as loader:
-                self._engine = loader.submit(_load, settings, device, on_fetch).result()
+            scheduler = stack.enter_context(only_team(settings.threads or os.cpu_count() or 1))
+            self._engine = scheduler.run(lambda: _load(settings, device, on_fetch, scheduler))
             prior = self._engine.prior
             self.prior_name = settings.prior
             self._context = min(settings.context, prior.context_length)
@@ -93,15 +91,12 @@ class Runtime:
                 prior=prior.fingerprint,
                 clock=clock,
             )
-            self._work = threading.Event()
-            self._server = threading.Thread(target=self._serve, name="liveoak-serve", daemon=True)
-            self._server.start()
-            stack.callback(self._stop_serving)
+            scheduler.serve(self._decoder)
             self._school = School(
                 settings,
                 recipe or Recipe(),
                 engine=self._engine,
-                decoder=self._decoder,
+                decoder=Decoder(self._engine, kind="study", cache_tokens=_STUDY_TOKENS),
                 experience=self.experience,
                 chain=self._chain,
                 clock=clock,
@@ -123,7 +118,7 @@ class Runtime:
                 chain=self._chain,
                 school=self._school,
                 notebook=self._notebook,
-                wake=self._work.set,
+                wake=scheduler.wake,
                 clock=clock,
                 context=self._context,
             )
@@ -204,10 +199,10 @@ class Runtime:
         last = [span for span in rendered.spans if span.origin is Origin.ACTED][-1]
         wanted = tuple(range(last.start - 1, last.end - 1))
         ids = rendered.ids[: last.end - 1]
-        with self._engine.inference():
-            logits = self._engine.logits([Tokens(ids=ids, slot=self._chain.slot(version), wanted=wanted)])
-            targets = torch.tensor(rendered.ids[last.start : last.end], device=logits.device)
-            return tuple(logits.log_softmax(-1).gather(1, targets.unsqueeze(1)).squeeze(1).tolist())
+        batch = [Tokens(ids=ids, slot=self._chain.slot(version), wanted=wanted)]
+        targets = torch.tensor(rendered.ids[last.start : last.end], device=self._engine.device).unsqueeze(1)
+        found = self._engine.infer(lambda: self._engine.logits(batch).log_softmax(-1).gather(1, targets), "serve")
+        return tuple(found.squeeze(1).tolist())
 
     def learn(
         self,
@@ -325,20 +320,6 @@ class Runtime:
             "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit,
         }
 
-    def _serve(self) -> None:
-        """Step while replies are under way. A lesson's own questions are stepped by the thread that asks them, so
-        that a process which only learns computes in one thread."""
-        while not self._stopped:
-            if self._work.wait(_IDLE_SECONDS):
-                self._work.clear()
-                while not self._stopped and self._decoder.step():
-                    pass
-
-    def _stop_serving(self) -> None:
-        self._stopped = True
-        self._work.set()
-        self._server.join()
-
     def _reply(self, asked: Asked, reply: Reply, on_event: Callable[[ReplyEvent], None]) -> None:
         def leave_first(event: ReplyEvent) -> None:
             if isinstance(event, Finished | Failed):
@@ -377,7 +358,24 @@ class Runtime:
             raise NotFound(f"session {session!r} is not known for author {author!r}: take another name for yours")
         return True
 
-def _load(settings: Settings, device: torch.device, on_fetch: Callable[[str, int, int], None] | None) -> Engine:
+    def _open_session(self, id: str, author: str) -> None:
+        if self._begun(id, author):
+            return
+        session = Session(id=id, agent=self.settings.agent, author=author, created=self._clock())
+        try:
+            self.experience.add_session(session)
+        except Conflict:
+            # Two requests may begin a session at once, and the first one did.
+            if not self._begun(id, author):
+                raise
+
+
+def _load(
+    settings: Settings,
+    device: torch.device,
+    on_fetch: Callable[[str, int, int], None] | None,
+    scheduler: Scheduler,
+) -> Engine:
     prior = load_prior(
         settings.prior,
         cache=settings.cache,
@@ -386,4 +384,4 @@ def _load(settings: Settings, device: torch.device, on_fetch: Callable[[str, int
         accept_licence=settings.accept_licence,
         progress=on_fetch,
     )
-    return Engine(prior)
+    return Engine(prior, scheduler)
