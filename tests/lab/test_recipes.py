@@ -84,7 +84,15 @@ def go(desk: Desk, folder: Path, passages: Sequence[Passage] = PASSAGES) -> Resu
 def test_figures_by_hand(tmp_path: Path):
     results = go(Desk(), tmp_path)
     recall = {name: figures["recall"].value for name, figures in results.arms.items()}
-    assert recall == {CLOSED: 0.0, OPEN: 1.0, DEFAULT: 1.0, "distil": 0.0, BASELINE: 0.5, "ask, no anchors": 0.0}
+    assert recall == {
+        CLOSED: 0.0,
+        OPEN: 1.0,
+        DEFAULT: 1.0,
+        "ask": 0.0,
+        "distil and read": 0.0,
+        BASELINE: 0.5,
+        "ask and read, no anchors": 0.0,
+    }
     ours, read = results.arms[DEFAULT], results.arms[BASELINE]
     assert read["gold_logprob"].value == -3.0
     # (-3 + 5) / (-1 + 5), and (0.5 - 0) / (1 - 0).
@@ -109,19 +117,22 @@ def test_every_recipe_takes_the_steps_of_the_default_one(tmp_path: Path):
     go(desk, tmp_path, PASSAGES[:2])
     assert [(name, steps) for _, name, steps in desk.studies] == 2 * [
         (DEFAULT, None),
-        ("distil", 7),
+        ("ask", 7),
+        ("distil and read", 7),
         (BASELINE, 7),
-        ("ask, no anchors", 7),
+        ("ask and read, no anchors", 7),
     ]
 
 
 def test_finished_parts_are_not_studied_again_and_failed_ones_are(tmp_path: Path):
-    first = go(Desk(fails_on="distil"), tmp_path, PASSAGES[:2])
-    assert [failed["part"] for failed in first.config["failed"]] == ["passage 0, distil", "passage 1, distil"]
-    assert "distil" not in first.arms
+    first = go(Desk(fails_on="distil and read"), tmp_path, PASSAGES[:2])
+    assert [failed["part"] for failed in first.config["failed"]] == [
+        f"passage {place}, distil and read" for place in (0, 1)
+    ]
+    assert "distil and read" not in first.arms
     desk = Desk()
     again = go(desk, tmp_path, PASSAGES[:2])
-    assert [name for _, name, _ in desk.studies] == ["distil", "distil"]
+    assert [name for _, name, _ in desk.studies] == ["distil and read", "distil and read"]
     # What the default took is known from its kept part.
     assert {steps for _, _, steps in desk.studies} == {7}
     assert again.config["failed"] == []
@@ -143,19 +154,21 @@ def test_without_the_default_or_the_baseline_the_rest_is_told(tmp_path: Path):
 def test_the_page_draws_the_arms(tmp_path: Path):
     page = render(go(Desk(), tmp_path))
     assert page.count("data:image/png;base64,") == 1
-    assert "ask, no anchors" in page
+    assert "ask and read, no anchors" in page
 
 
 def test_recipes_differ_in_what_their_names_say():
     default, found = Recipe(), recipes()
     assert found[DEFAULT] == default
-    assert {name: (one.method, one.distilled) for name, one in found.items()} == {
-        DEFAULT: ("ask", 0.0),
-        "distil": ("ask", 1.0),
-        BASELINE: ("read", 0.0),
-        "ask, no anchors": ("ask", 0.0),
+    assert {name: (one.method, one.distilled, one.pieces) for name, one in found.items()} == {
+        DEFAULT: ("ask", 0.0, default.pieces),
+        "ask": ("ask", 0.0, 0),
+        "distil and read": ("ask", 1.0, default.pieces),
+        BASELINE: ("read", 0.0, 0),
+        "ask and read, no anchors": ("ask", 0.0, default.pieces),
     }
-    assert found["ask, no anchors"].anchors == 0
+    assert default.pieces > 0
+    assert found["ask and read, no anchors"].anchors == 0
     assert len({(one.rank, one.batch) for one in found.values()}) == 1
 
 

@@ -11,12 +11,15 @@ import torch
 
 from liveoak.engine import Decoder, Engine
 from liveoak.errors import BadLesson
+from liveoak.learning.course import Course, Studied
 from liveoak.learning.recipe import Recipe
-from liveoak.learning.study import Studied, Study
+from liveoak.learning.study import Study
 from liveoak.priors import load_prior
 from liveoak.records import QA, Demonstration, Effort, Lesson
 
-PLAIN = Recipe(rank=4, other_words=False, anchors=0, views={"low": 2, "medium": 6, "high": 9}, least_facts=0, phrases=0)
+PLAIN = Recipe(
+    rank=4, pieces=0, other_words=False, anchors=0, views={"low": 2, "medium": 6, "high": 9}, least_facts=0, phrases=0
+)
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +67,13 @@ def test_what_is_kept_aside_is_one_wording_a_fact_and_not_trained_on(
     engine: Engine, decoder: Decoder, monkeypatch: pytest.MonkeyPatch
 ):
     asked: list[str] = []
-    real = Study._of_pair  # pyright: ignore[reportPrivateUsage]
+    real = Course._of_pair  # pyright: ignore[reportPrivateUsage]
 
-    def noted(study: Study, prompt: str, reply: str) -> object:
+    def noted(course: Course, prompt: str, reply: str) -> object:
         asked.append(prompt)
-        return real(study, prompt, reply)
+        return real(course, prompt, reply)
 
-    monkeypatch.setattr(Study, "_of_pair", noted)
+    monkeypatch.setattr(Course, "_of_pair", noted)
     lesson = facts(2, questions=(QA(question="When does Runa come?", answer="at noon"),), effort="high")
     study = Study(engine, decoder, PLAIN, ())
     done = study.study(lesson, engine.bank.new_slot(rank=4))
@@ -84,9 +87,8 @@ def test_a_study_learns_and_a_frozen_slot_does_not(engine: Engine, decoder: Deco
     lesson = Lesson(id="l", topic="t", demonstrations=(Demonstration(prompt="Greet me", reply="Ahoy, captain"),))
     study = Study(engine, decoder, replace(PLAIN, rate=1e-2), ())
     done = study.study(lesson, engine.bank.new_slot(rank=4), steps=60)
-    assert done.loss_before == pytest.approx(5.55, abs=0.2)
-    # A random prior's logits are small: the likeliest token cannot cost much less than three nats.
-    assert done.loss_after < 3.5
+    assert done.loss_before == pytest.approx(6.2, abs=0.7), "ln 259, and half the variance of its logits"
+    assert done.loss_after < 0.5
     assert done.steps == 60
     assert done.slot.gradient is None, "closed for gradients"
 

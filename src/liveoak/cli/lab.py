@@ -35,8 +35,9 @@ def list_(options: Options) -> None:
 def run(
     options: Options,
     name: Annotated[str, typer.Argument(help="The experiment.")],
-    seeds: Annotated[int | None, typer.Option(min=1, help="How many seeds, from 0 on (handbook: 5).")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="How many seeds (handbook: 5).")] = None,
     passages: Annotated[int | None, typer.Option(min=1, help="How many passages (recipes: 20).")] = None,
+    first: Annotated[int, typer.Option(min=0, help="The first seed or passage.")] = 0,
     repeats: Annotated[int | None, typer.Option(min=1, help="How many repeats of a bench (5).")] = None,
     minutes: Annotated[int | None, typer.Option(min=1, help="How long a soak is (30).")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Benches: a tiny prior and tiny sizes, to try them.")] = False,
@@ -52,8 +53,11 @@ def run(
             raise UserError(f"--{unit} {said}: experiment {name!r} is repeated over --{experiment.unit}")
     if quick and not experiment.has_quick:
         raise UserError(f"--quick: experiment {name!r} knows no quick size")
+    if first and experiment.unit not in ("seeds", "passages"):
+        raise UserError(f"--first {first}: experiment {name!r} has no first one of its {experiment.unit}")
     order = Order(
         settings=options.settings(),
+        first=first,
         count=count[experiment.unit] or experiment.count,
         folder=out,
         tell=notice,

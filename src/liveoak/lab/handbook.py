@@ -103,7 +103,7 @@ def experiment(order: Order) -> Results:
     """The experiment on the real runtime, in a home of its own that is removed afterwards."""
     from liveoak.lab.student import open_student
 
-    plan = Plan(seeds=tuple(range(order.count)))
+    plan = Plan(seeds=tuple(range(order.first, order.first + order.count)))
     config = {
         "prior": order.settings.prior,
         "facts": plan.facts,

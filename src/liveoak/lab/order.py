@@ -22,11 +22,13 @@ class Order:
     settings: Settings
     """The home is not used: an experiment has a home of its own."""
     count: int
-    """How many of the experiment's units: seeds from 0 on, passages from the first on, repeats, or minutes."""
+    """How many of the experiment's units: seeds, passages, repeats, or minutes."""
     folder: Path
     """Where results and finished parts go."""
     tell: Callable[[str], None]
     """Told what is under way, a line at a time."""
+    first: int = 0
+    """The first seed or passage, for work that nobody has looked at yet."""
     quick: bool = False
     """Do next to nothing of everything, to see that it works; experiments that know no such size refuse it."""
 

@@ -37,8 +37,8 @@ class _Passage(BaseModel):
     questions: list[_Question]
 
 
-def squad_passages(count: int, name: str = "train") -> tuple[Passage, ...]:
-    """The first `count` passages of the selection `name` that have questions.
+def squad_passages(count: int, name: str = "train", first: int = 0) -> tuple[Passage, ...]:
+    """`count` passages, from the place `first` on, of those of the selection `name` that have questions.
 
     Source: SQuAD 1.1 (Rajpurkar et al. 2016), CC BY-SA 4.0.
 
@@ -60,9 +60,12 @@ def squad_passages(count: int, name: str = "train") -> tuple[Passage, ...]:
         for one in read
         if one.questions
     )
-    if len(found) < count:
-        raise UserError(f"{path} has {len(found)} passages with questions, {count} were asked for: ask for fewer")
-    return found[:count]
+    if len(found) < first + count:
+        raise UserError(
+            f"{path} has {len(found)} passages with questions, {count} were asked for, from place {first} on: "
+            "ask for fewer"
+        )
+    return found[first : first + count]
 
 
 class _Edited(BaseModel):

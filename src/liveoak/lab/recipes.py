@@ -28,7 +28,7 @@ from liveoak.worlds import answered, f1
 if TYPE_CHECKING:
     from liveoak.lab.workbench import Studied
 
-CLOSED, OPEN, DEFAULT, BASELINE = "frozen, closed book", "frozen, open book", "ask", "read"
+CLOSED, OPEN, DEFAULT, BASELINE = "frozen, closed book", "frozen, open book", "ask and read", "read"
 PARAGRAPHS = 10
 """Paragraphs of general text on which retention is measured."""
 _READ_RATE = 1e-3
@@ -58,16 +58,17 @@ def recipes(default: Recipe | None = None) -> dict[str, Recipe]:
     """The recipes that are compared. The first is the default one, whose number of steps all take."""
     chosen = default or Recipe()
     return {
-        DEFAULT: replace(chosen, method="ask"),
-        "distil": replace(chosen, method="ask", distilled=1.0),
-        BASELINE: replace(chosen, method="read", rate=min(chosen.rate, _READ_RATE)),
-        "ask, no anchors": replace(chosen, method="ask", anchors=0),
+        DEFAULT: chosen,
+        "ask": replace(chosen, pieces=0),
+        "distil and read": replace(chosen, distilled=1.0),
+        BASELINE: replace(chosen, method="read", pieces=0, rate=min(chosen.rate, _READ_RATE)),
+        "ask and read, no anchors": replace(chosen, anchors=0),
     }
 
 
 def experiment(order: Order) -> Results:
     """The experiment on the real learner."""
-    passages = squad_passages(order.count)
+    passages = squad_passages(order.count, first=order.first)
     general = general_paragraphs(PARAGRAPHS)
     # Not before the data is known to be there: loading a model only to miss a file wastes a minute.
     from liveoak.lab.workbench import open_workbench

@@ -23,9 +23,9 @@ class Recipe:
     distilled: float = 0.0
     """Share of the questions that are trained towards the agent's own distribution with the source before it, the
     others towards the answer itself."""
-    pieces: int = 0
+    pieces: int = 1
     """Pieces of the text itself a step, learned as next tokens beside the questions."""
-    piece_weight: float = 1.0
+    piece_weight: float = 0.5
     """Weight of their loss against that of the questions."""
     rank: int = 16
     """Rank of a fresh slot."""
@@ -35,6 +35,8 @@ class Recipe:
     """Examples a step."""
     views: dict[Effort, int] = field(default_factory=_views)
     """How often each fact is asked about, always in other words, by effort."""
+    enough: float = 0.0
+    """A study ends once its loss, in nats per credited token, has been at most this for three steps. 0: never early."""
     other_words: bool = True
     """Ask in other words too, as the prior itself knows them."""
     anchors: int = 2
