@@ -55,6 +55,8 @@ class Settings(BaseModel):
     """Number format of the prior; auto is bfloat16 where the device is fast in it."""
     threads: int = Field(default=0, ge=0)
     """CPU threads of the model; 0 takes all cores."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Compile steps of decoding: auto where that pays (on CPUs with a C++ compiler, for priors that are not tiny)."""
     context: int = Field(default=2048, ge=64)
     """Most tokens of prompt and reply together."""
     max_waiting: int = Field(default=64, ge=1)

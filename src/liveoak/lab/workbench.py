@@ -27,7 +27,7 @@ from liveoak.learning.recipe import Recipe
 from liveoak.learning.study import Study
 from liveoak.priors import load_prior
 from liveoak.records import Lesson, Message, Origin, Sampling
-from liveoak.runtime.device import choose_device, choose_dtype
+from liveoak.runtime.device import choose_device, choose_dtype, compile_steps
 
 _PARAGRAPH_TOKENS = 96
 _TOGETHER = 4
@@ -151,7 +151,9 @@ def open_workbench(settings: Settings, general: Sequence[str]) -> Generator[Work
             device=device,
             accept_licence=settings.accept_licence,
         )
-        return Engine(prior, scheduler)
+        engine = Engine(prior, scheduler)
+        compile_steps(engine, settings.compile, settings.cache)
+        return engine
 
     with only_team(settings.threads or os.cpu_count() or 1) as scheduler:
         yield Workbench(settings, scheduler.run(lambda: load(scheduler)), general)

@@ -1,10 +1,18 @@
-"""Where the model runs, and in which number format."""
+"""Where the model runs, in which number format, and whether its steps are compiled."""
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+
 import torch
 
-from liveoak.errors import BadSettings
+from liveoak.engine import Engine
+from liveoak.errors import BadSettings, Unavailable
+
+WORTH_COMPILING = 32_000_000
+"""Numbers in a prior below which a first start should not take seconds longer."""
+_log = logging.getLogger(__name__)
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -30,3 +38,20 @@ def _has_fast_bfloat16() -> bool:
     """oneDNN runs bfloat16 without such instructions too, but several times slower than float32."""
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
+
+
+def compile_steps(engine: Engine, wanted: str, cache: Path) -> None:
+    """Compile steps of decoding as the setting `compile` says.
+
+    Raises:
+        Unavailable: they were asked for, and cannot be.
+    """
+    size = sum(parameter.numel() for parameter in engine.model.parameters())
+    if wanted == "off" or (wanted == "auto" and (engine.device.type != "cpu" or size < WORTH_COMPILING)):
+        return
+    try:
+        engine.compile(cache)
+    except Unavailable as error:
+        if wanted == "on":
+            raise
+        _log.info("steps of decoding are not compiled: %s", error)
