@@ -14,6 +14,9 @@ _SECONDS = 0.6
 _BUFFER_MIB = {"cpu": 256, "cuda": 1024}
 """What no cache holds."""
 
+_RATED = {"H100 PCIe": 756e3, "H100 NVL": 835e3, "H100": 989e3, "H200 NVL": 835e3, "H200": 989e3}
+"""Dense bfloat16 GFLOP/s by a part of the device's name, the longer names first. Source: NVIDIA's data sheets."""
+
 
 class Machine:
     """Measures the ceilings with the threads and the device that the sides get."""
@@ -23,7 +26,12 @@ class Machine:
         self._device = torch.device(setup.device)
         self._large = self._device.type == "cuda"
 
-    def measure(self, _: jobs.Nothing) -> jobs.Ceilings:
+    def measure(self, _: jobs.Nothing) -> jobs.Measured:
+        name = torch.cuda.get_device_name() if self._large else "cpu"
+        rated = next((gflops for part, gflops in _RATED.items() if part in name), None)
+        return jobs.Measured(ceilings=self._ceilings(), device=name, rated_bf16=rated)
+
+    def _ceilings(self) -> jobs.Ceilings:
         with torch.inference_mode():
             bf16, f32 = torch.bfloat16, torch.float32
             vectors = {dtype: self._gemv(dtype) for dtype in (bf16, f32)}

@@ -181,6 +181,16 @@ class Ceilings(Wire):
     gemv_f32_gb: float
 
 
+class Measured(Wire):
+    """The machine: its ceilings as found, and what its maker says."""
+
+    ceilings: Ceilings
+    device: str
+    """The accelerator's name, or `cpu`."""
+    rated_bf16: float | None = None
+    """GFLOP/s of dense bfloat16 products in the maker's data sheet, where it is known here."""
+
+
 CALLS: dict[str, tuple[type[Wire], type[Wire]]] = {
     "describe": (Nothing, Shape),
     "tokenise": (Texts, Tokens),
@@ -190,6 +200,6 @@ CALLS: dict[str, tuple[type[Wire], type[Wire]]] = {
     "together": (TogetherJob, Together),
     "profile": (ProfileJob, Profile),
     "soak": (SoakJob, Soaked),
-    "measure": (Nothing, Ceilings),
+    "measure": (Nothing, Measured),
 }
 """Methods that a side may have, by name, with what they take and give."""

@@ -39,7 +39,12 @@ ROWS = (
     ),
     _row("train_speed_while_serving", 0.5, "training tokens/s while replies are given, over the same alone"),
     _row("train_64_slots_vs_peft", 20.0, "real tokens/s training 64 lessons in 64 slots, over peft (GPU)"),
-    _row("train_64_slots_mfu", 0.25, "model-FLOP utilisation of that training in bf16 (GPU)", unit="share"),
+    _row(
+        "train_64_slots_mfu",
+        0.25,
+        "model-FLOP utilisation of that training in bf16, of what the maker states (GPU)",
+        unit="share",
+    ),
     _row("decode_256_with_adapters_vs_without", 0.8, "tokens/s of 256 replies under 64 adapters over none (GPU)"),
     _row("decode_throughput_while_learning", 0.8, "tokens/s of replies while a lesson trains, over alone (GPU)"),
     _row(

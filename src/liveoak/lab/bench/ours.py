@@ -13,13 +13,15 @@ import torch
 from liveoak.adapters import Slot
 from liveoak.engine import Completion, Decoder, Drawn, Engine, Request, only_team
 from liveoak.engine import Sequence as Tokens
+from liveoak.errors import LearningError
 from liveoak.lab.bench import jobs
 from liveoak.lab.bench.profiling import profiled
 from liveoak.lab.bench.soaking import Soak
 from liveoak.learning.objective import Example
-from liveoak.learning.update import AdamSettings, Update
+from liveoak.learning.update import AdamSettings, Stride, Update, step_together
 from liveoak.priors import load_prior
 from liveoak.records import Message, Sampling
+from liveoak.runtime.device import compile_steps
 
 _ADAM = AdamSettings(beta2=0.999)
 """As AdamW's defaults have it, which every side trains with."""
@@ -48,6 +50,7 @@ class Ours:
         # Replies in a bench have a fixed length: nothing that is drawn ends one.
         prior.tokenizer.stop_ids = frozenset()
         self._engine = Engine(prior, scheduler)
+        compile_steps(self._engine, "auto", Path(setup.cache))
         self._decoder = Decoder(self._engine, max_running=512, cache_tokens=_cache_tokens(setup))
         scheduler.serve(self._decoder)
         self._slots: dict[int, list[Slot]] = {}
@@ -87,8 +90,7 @@ class Ours:
     def train(self, job: jobs.TrainJob) -> jobs.Trained:
         slots = [self._engine.bank.new_slot(rank=job.rank, seed=seed) for seed in range(len(job.lessons))]
         began = self._now()
-        for slot, lesson in zip(slots, job.lessons, strict=True):
-            self._study(slot, lesson, job)
+        self._study(slots, job)
         seconds = self._now() - began
         loss = None
         if job.evaluate:
@@ -96,15 +98,21 @@ class Ours:
             loss = sum(found) / len(found)
         return jobs.Trained(seconds=seconds, loss=loss)
 
-    def _study(self, slot: Slot, lesson: tuple[jobs.Line, ...], job: jobs.TrainJob) -> None:
-        update = Update(self._engine, slot, {}, _ADAM)
-        examples = [_example(line) for line in lesson]
-        batches = [examples] if job.by == "lesson" else [[example] for example in examples]
-        steps = job.passes * len(batches)
-        for step in range(steps):
-            rate = job.rate * (1 - step / steps) if job.decay else job.rate
-            update.step(batches[step % len(batches)], rate)
-        slot.freeze()
+    def _study(self, slots: Sequence[Slot], job: jobs.TrainJob) -> None:
+        """Each lesson in its slot, all in the same passes; one with fewer steps leaves the others to go on."""
+        updates = [Update(self._engine, slot, {}, _ADAM) for slot in slots]
+        batches = [_batches(lesson, job.by) for lesson in job.lessons]
+        for step in range(job.passes * max(map(len, batches))):
+            strides = [
+                Stride(update=update, examples=own[step % len(own)], rate=_rate(job, step, job.passes * len(own)))
+                for update, own in zip(updates, batches, strict=True)
+                if step < job.passes * len(own)
+            ]
+            for done in step_together(strides):
+                if isinstance(done, LearningError):
+                    raise done
+        for slot in slots:
+            slot.freeze()
 
     def _loss(self, slot: Slot, lesson: tuple[jobs.Line, ...]) -> float:
         """Nats per token of the lesson's own lines."""
@@ -168,7 +176,7 @@ class Ours:
         """Tokens a second of training on the lesson again and again."""
         slot = self._engine.bank.new_slot(rank=job.rank)
         update = Update(self._engine, slot, {}, _ADAM)
-        examples = [_example(line) for line in job.lesson]
+        examples = _batches(job.lesson, "lesson")[0]
         tokens = sum(len(example.ids) for example in examples)
         steps, began = 0, self._now()
         while not steps or self._now() - began < seconds:
@@ -186,7 +194,7 @@ class Ours:
         return profiled(lambda: self.decode(decode), shape, decode.rank, self._engine.device)
 
     def soak(self, job: jobs.SoakJob) -> jobs.Soaked:
-        return Soak(self._engine, self._decoder, job, [_lesson(lesson) for lesson in job.lessons]).run()
+        return Soak(self._engine, self._decoder, job, [_batches(lesson, "lesson")[0] for lesson in job.lessons]).run()
 
     def _now(self) -> float:
         if self._engine.device.type == "cuda":
@@ -233,8 +241,14 @@ def replies(
     return [ticket.result() for ticket in tickets]
 
 
-def _lesson(lesson: tuple[jobs.Line, ...]) -> list[Example]:
-    return [_example(line) for line in lesson]
+def _batches(lesson: Sequence[jobs.Line], by: str) -> list[list[Example]]:
+    """What each optimizer step of one pass over a lesson is given."""
+    examples = [_example(line) for line in lesson]
+    return [examples] if by == "lesson" else [[example] for example in examples]
+
+
+def _rate(job: jobs.TrainJob, step: int, steps: int) -> float:
+    return job.rate * (1 - step / steps) if job.decay else job.rate
 
 
 def _example(line: jobs.Line) -> Example:
@@ -246,4 +260,4 @@ def _example(line: jobs.Line) -> Example:
 
 def _cache_tokens(setup: jobs.Setup) -> int:
     """Room for 256 replies on an accelerator, for a few dozen on a processor."""
-    return 131_072 if setup.device == "cuda" else 16_384
+    return 196_608 if setup.device == "cuda" else 16_384

@@ -10,6 +10,7 @@ from liveoak.lab.bench.jobs import (
     Ceilings,
     DecodeJob,
     Line,
+    Measured,
     Nothing,
     Profile,
     ProfileJob,
@@ -36,6 +37,8 @@ class Rig:
     sizes: Sizes
     shape: Shape
     ceilings: Ceilings
+    rated_bf16: float | None
+    """What the device's maker says of `matmul_bf16`."""
     lessons: tuple[tuple[Line, ...], ...]
     to_profile: dict[str, ProfileJob] = field(default_factory=dict[str, ProfileJob])
 
@@ -44,6 +47,12 @@ class Rig:
         """Operations a second of the best matrix product measured in the number format that all sides run in."""
         best = self.ceilings.matmul_bf16 if self.stand.setup.dtype == "bfloat16" else self.ceilings.matmul_f32
         return best * 1e9
+
+    @property
+    def rated_flops(self) -> float:
+        """The same by the maker's data sheet, which figures of model-FLOP utilisation usually mean; else as found."""
+        known = self.rated_bf16 if self.stand.setup.dtype == "bfloat16" else None
+        return self.peak_flops if known is None else known * 1e9
 
     @property
     def floor_seconds(self) -> float:
@@ -97,11 +106,13 @@ def build(setup: Setup, sizes: Sizes, tell: Callable[[str], None], *, limit: flo
 
 def _built(stand: Stand, ledger: Ledger, sizes: Sizes) -> Rig:
     stand.tell("the machine's ceilings")
-    ceilings = stand.side("machine").call("measure", Nothing(), Ceilings)
+    measured = stand.side("machine").call("measure", Nothing(), Measured)
+    ceilings = measured.ceilings
     stand.leave("machine")
     ledger.arm("machine", {key: [value] for key, value in ceilings.model_dump().items()})
     ours = stand.side(OURS)
     shape = ours.call("describe", Nothing(), Shape)
+    ledger.notes["device"] = {"name": measured.device, "rated_bf16_gflops": measured.rated_bf16}
     texts = lessons(sizes.lessons)
     ledger.notes["lessons"] = texts.source
     made = tuple(
@@ -116,4 +127,12 @@ def _built(stand: Stand, ledger: Ledger, sizes: Sizes) -> Rig:
         "weight_bytes": shape.weight_bytes,
         "ms_per_token": shape.weight_bytes / (ceilings.read_gb * 1e6),
     }
-    return Rig(stand=stand, ledger=ledger, sizes=sizes, shape=shape, ceilings=ceilings, lessons=made)
+    return Rig(
+        stand=stand,
+        ledger=ledger,
+        sizes=sizes,
+        shape=shape,
+        ceilings=ceilings,
+        rated_bf16=measured.rated_bf16,
+        lessons=made,
+    )

@@ -53,7 +53,8 @@ def train_many(rig: Rig, row: str, mfu_row: str | None = None) -> None:
     ours, theirs = ([_rate(job, one) for one in found[name]] for name in (OURS, "peft"))
     rig.ledger.ratio(row, ours, theirs)
     if mfu_row is not None:
-        rig.ledger.row(mfu_row, [_utilisation(rig, job, one) for one in found[OURS]])
+        rated = rig.peak_flops / rig.rated_flops
+        rig.ledger.row(mfu_row, [rated * _utilisation(rig, job, one) for one in found[OURS]])
 
 
 def one_lesson_with_trl(rig: Rig) -> None:
