@@ -12,7 +12,8 @@ import pytest
 
 from liveoak.errors import WorldError
 from liveoak.worlds import RuledWorld, Step, World, check, violations, world, worlds
-from liveoak.worlds.built_in import Switches
+from liveoak.worlds.built_in import Bandit, Switches
+from liveoak.worlds.built_in.bandit import Machine
 from liveoak.worlds.built_in.switches import Lamps
 
 BUILT_IN = [entry.name for entry in worlds() if entry.extra is None and entry.factory.startswith("liveoak.")]
@@ -191,6 +192,19 @@ class Leaking(Forgetful):
 
 def test_state_that_leaks_between_worlds_is_found():
     assert any("lived in turns" in line for line in violations(Leaking, seeds=(0, 1)))
+
+
+class Boastful(RuledWorld[Machine]):
+    def value(self) -> float:
+        return 1.0
+
+
+def test_a_mean_that_is_overstated_is_found():
+    sound = partial(world, "bandit")
+    assert violations(sound, seeds=(0, 1, 2, 3, 4, 5)) == ()
+    found = violations(lambda: Boastful(Bandit()), seeds=(0, 1, 2, 3, 4, 5))
+    assert len(found) == 1
+    assert "on average, and 1 was stated" in found[0]
 
 
 def test_a_suite_without_seeds_is_refused():

@@ -28,7 +28,10 @@ class Guarded:
     """
 
     def __init__(self, factory: Callable[[], World], *, seconds: float = 10.0, apart: bool = False) -> None:
-        """`factory` makes the world, `seconds` is the limit of each answer; with `apart`, `factory` must be picklable.
+        """`factory` makes the world, `seconds` is the limit of each answer.
+
+        With `apart`, `factory` must be picklable, and a script must be a file that starts under
+        `if __name__ == "__main__"`, since the new process imports it: the usual rules of multiprocessing.
 
         Raises:
             ValueError: `seconds` is not above 0.
