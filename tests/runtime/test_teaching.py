@@ -16,8 +16,9 @@ from small_life import QUICK, Heard, chat, lesson, user
 from liveoak.config import GateSettings
 from liveoak.errors import BadLesson, Conflict, LearningError, NotFound, StorageError, UserError
 from liveoak.gate import chain as chain_module
+from liveoak.learning.course import Course, Studied
 from liveoak.learning.objective import Example
-from liveoak.learning.study import Studied, Study
+from liveoak.learning.study import Study
 from liveoak.records import QA, Demonstration
 from liveoak.runtime import Progress, Runtime
 
@@ -309,15 +310,15 @@ def test_a_lesson_that_fails_serves_the_old_version_and_costs_no_reply(
     runtime = start(recipe=replace(SLOW, rate=math.inf) if how == "rate" else SLOW)
     before, version = scored(runtime), runtime.current()
     if how == "anchor":
-        real = Study._example  # pyright: ignore[reportPrivateUsage]
+        real = Course._example  # pyright: ignore[reportPrivateUsage]
 
-        def poisoned(study: Study, *given: object) -> Example:
-            made = real(study, *given)  # type: ignore[arg-type]
+        def poisoned(course: Course, *given: object) -> Example:
+            made = real(course, *given)  # type: ignore[arg-type]
             return replace(made, credit=(math.nan,) * len(made.credit))
 
-        monkeypatch.setattr(Study, "_example", poisoned)
+        monkeypatch.setattr(Course, "_example", poisoned)
     if how == "nothing":
-        monkeypatch.setattr("liveoak.learning.study._rate", lambda *_: 0.0)
+        monkeypatch.setattr("liveoak.learning.course.rate_at", lambda *_: 0.0)
     heard = Heard()
     runtime.chat(chat("Hi", draw={"max_tokens": 60}), heard)
     reason = {"rate": "diverged", "anchor": "credit of signal", "nothing": "changed no weight"}[how]

@@ -18,10 +18,11 @@ from liveoak.engine import Decoder, Engine
 from liveoak.errors import BadLesson, Conflict, LiveoakError, NotFound, Unavailable
 from liveoak.experience import Experience
 from liveoak.gate import Chain, Gate, judge
+from liveoak.learning.course import Studied
 from liveoak.learning.general import anchors, ground
 from liveoak.learning.objective import Example
 from liveoak.learning.recipe import Recipe
-from liveoak.learning.study import Studied, Study
+from liveoak.learning.study import Study
 from liveoak.records import QA, Lesson, Probe, Proof, Verdict, Version
 from liveoak.worlds import normalised
 

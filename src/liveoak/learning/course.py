@@ -1,0 +1,223 @@
+"""A course: one lesson's way through its study, step by step, beside other lessons or alone."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import torch
+
+from liveoak.adapters import Slot
+from liveoak.engine import Engine
+from liveoak.engine import Sequence as Tokens
+from liveoak.errors import LearningError
+from liveoak.learning.asking import BRIEF, Fact, ask
+from liveoak.learning.objective import ANCHOR, Example
+from liveoak.learning.plan import Item, Plan, askable, pieces
+from liveoak.learning.recipe import Recipe
+from liveoak.learning.update import AdamSettings, Step, Stride, Update
+from liveoak.learning.wording import OtherWords, reword
+from liveoak.records import QA, Demonstration, Message, Origin
+from liveoak.signals import imitation
+
+T = TypeVar("T")
+TEXT = "text"
+"""The signal of a lesson's own text, learned as next tokens beside questions about it."""
+_FLOOR = 0.1
+"""The learning rate's last value, as a share of its highest."""
+_WARM = 3
+"""Steps over which the learning rate rises."""
+_READ_TOKENS = 256
+"""Longest piece of a text that is read at once."""
+_CALM = 3
+"""Steps in a row whose loss must be small enough before a study ends early: one may have asked what was easy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Studied:
+    """What came of a study. `slot` is the candidate; losses are nats per credited token."""
+
+    slot: Slot
+    held_out: tuple[QA, ...]
+    """One question a fact, in a wording that was not trained on."""
+    questions: int
+    steps: int
+    tokens_trained: int
+    tokens_processed: int
+    loss_before: float
+    loss_after: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What a course is given besides the lesson's own plan."""
+
+    recipe: Recipe
+    anchors: Sequence[Example]
+    past: Sequence[Item] = ()
+    """Items of earlier lessons, of which each step repeats some."""
+    others: OtherWords
+    seed: int = 0
+    steps: int | None = None
+    """Overrules effort and length."""
+
+
+class Course:
+    """Deals the examples of each step, and counts what has come of the steps so far."""
+
+    def __init__(self, engine: Engine, plan: Plan, slot: Slot, material: Material) -> None:
+        recipe = material.recipe
+        self.slot, self.taken = slot, 0
+        """Steps taken."""
+        self._engine, self._plan, self._material = engine, plan, material
+        self._rng = random.Random(material.seed)
+        self._avoid = {pair.question for pair in plan.held_out}
+        items = [*pieces(plan.lesson), *plan.lesson.demonstrations] if recipe.method == "read" else askable(plan)
+        # A short lesson fills no batch: its steps are smaller, and as many as each fact's views need.
+        self._count = min(recipe.batch, max(4, len(items)))
+        self.steps = material.steps or max(4, math.ceil(len(items) * recipe.views[plan.lesson.effort] / self._count))
+        self._deck, self._texts = _Deck(items, self._rng), _Deck(pieces(plan.lesson), self._rng)
+        self._before = slot.master.clone()
+        alphas = {ANCHOR: recipe.anchor_weight, TEXT: recipe.piece_weight}
+        self._update = Update(engine, slot, alphas, AdamSettings())
+        self._first = self._last = 0.0
+        self._trained = self._processed = self._asked = self._calm = 0
+        self._failure: LearningError | None = None
+
+    def next(self) -> Stride:
+        """What the next step learns: some of the lesson, its text, earlier lessons and anchors."""
+        recipe, rng = self._material.recipe, self._rng
+        examples = [self._example(item) for item in self._deck.deal(self._count)]
+        self._asked += len(examples)
+        examples += [self._of_text(piece, TEXT) for piece in self._texts.deal(recipe.pieces)]
+        if past := self._material.past:
+            repeats = rng.sample(past, min(len(past), max(1, int(self._count * recipe.past))))
+            examples += [self._example(item) for item in repeats]
+        anchors = list(self._material.anchors)
+        examples += rng.sample(anchors, min(recipe.anchors, len(anchors)))
+        rate = rate_at(recipe.rate, self.taken, self.steps)
+        return Stride(update=self._update, examples=sorted(examples, key=lambda e: e.ids), rate=rate)
+
+    def settle(self, done: Step | LearningError) -> None:
+        """Take note of what came of the step."""
+        if isinstance(done, LearningError):
+            self._failure = done
+            return
+        self._last = _lesson_loss(done.losses)
+        self._first = self._last if self.taken == 0 else self._first
+        self._calm = self._calm + 1 if self._last <= self._material.recipe.enough else 0
+        self._trained += done.credited
+        self._processed += done.processed
+        self.taken += 1
+
+    @property
+    def finished(self) -> bool:
+        """All steps were taken, the loss is small enough, or a step failed."""
+        return self._failure is not None or self.taken >= self.steps or self._calm >= _CALM
+
+    def result(self) -> Studied | LearningError:
+        """What came of it; an error where a step failed or no weight has changed."""
+        if self._failure is not None:
+            return self._failure
+        if torch.equal(self._before, self.slot.master):
+            return LearningError("the update changed no weight; nothing was learned")
+        return Studied(
+            slot=self.slot,
+            held_out=self._plan.held_out,
+            questions=self._asked,
+            steps=self.taken,
+            tokens_trained=self._trained,
+            tokens_processed=self._processed,
+            loss_before=self._first,
+            loss_after=self._last,
+        )
+
+    def _example(self, chosen: Item) -> Example:
+        if isinstance(chosen, str):
+            return self._of_text(chosen, "imitation")
+        if isinstance(chosen, Demonstration):
+            return self._of_pair(chosen.prompt, chosen.reply)
+        item = self._rng.choice(chosen)
+        asked = _fresh(item, self._rng, self._avoid)
+        question = reword(asked, self._material.others, self._rng, keep=(item.subject, BRIEF))
+        if item.answer.lower() in question.lower():  # another word for something else may be the answer
+            question = asked
+        if not item.said and self._rng.random() < self._material.recipe.distilled:
+            return self._distilled(item, question)
+        return self._of_pair(question, item.answer)
+
+    def _of_pair(self, prompt: str, reply: str) -> Example:
+        rendered = self._engine.tokenizer.render(
+            [Message(role="user", content=prompt), Message(role="assistant", content=reply)],
+            origins=[None, Origin.DEMONSTRATED],
+        )
+        credit = imitation(rendered)
+        places = [place for place, weight in enumerate(credit.weights) if weight and place]
+        end = places[-1]
+        return Example(
+            signal=credit.signal,
+            ids=rendered.ids[:end],
+            wanted=tuple(place - 1 for place in places),
+            credit=tuple(credit.weights[place] for place in places),
+            targets=tuple(rendered.ids[place] for place in places),
+        )
+
+    def _of_text(self, text: str, signal: str) -> Example:
+        ids = (min(self._engine.tokenizer.stop_ids), *self._engine.tokenizer.encode(text))[: _READ_TOKENS + 1]
+        return Example(
+            signal=signal,
+            ids=ids[:-1],
+            wanted=tuple(range(len(ids) - 1)),
+            credit=(1.0,) * (len(ids) - 1),
+            targets=ids[1:],
+        )
+
+    def _distilled(self, fact: Fact, question: str) -> Example:
+        """The same answer, but towards the frozen prior's distribution with the sentence before the question."""
+        own = self._of_pair(question, fact.answer)
+        informed = self._of_pair(f"{fact.before}{fact.answer}{fact.after}\n\n{question}", fact.answer)
+        batch = [Tokens(ids=informed.ids, wanted=informed.wanted)]
+        teacher = self._engine.infer(lambda: self._engine.logits(batch).log_softmax(-1))
+        return Example(
+            signal="distillation", ids=own.ids, wanted=own.wanted, credit=own.credit, teacher=teacher.clone()
+        )
+
+
+class _Deck(Generic[T]):
+    """Deals all items in a new order each round."""
+
+    def __init__(self, items: Sequence[T], rng: random.Random) -> None:
+        self._items, self._rng = list(items), rng
+        self._left: list[T] = []
+
+    def deal(self, count: int) -> list[T]:
+        """`count` items, as long as there are any at all."""
+        dealt: list[T] = []
+        while self._items and len(dealt) < count:
+            if not self._left:
+                self._left = self._rng.sample(self._items, len(self._items))
+            dealt.append(self._left.pop())
+        return dealt
+
+
+def _lesson_loss(losses: Mapping[str, float]) -> float:
+    """Mean over the lesson's own signals; the text beside its questions is none of them."""
+    own = [loss for signal, loss in losses.items() if signal not in (ANCHOR, TEXT)]
+    return sum(own) / len(own)
+
+
+def rate_at(highest: float, step: int, steps: int) -> float:
+    """The learning rate of a step: a short rise, then half a cosine down to a tenth."""
+    fall = 0.5 * (1 + math.cos(math.pi * step / steps))
+    return highest * min(1.0, (step + 1) / _WARM) * (_FLOOR + (1 - _FLOOR) * fall)
+
+
+def _fresh(fact: Fact, rng: random.Random, avoid: set[str]) -> str:
+    """A question that was not kept aside; somebody's own is asked every third time."""
+    if fact.said and rng.random() < 1 / 3:
+        return fact.said
+    asked = [pair.question for pair in ask(fact, rng, 7) if pair.question not in avoid]
+    return rng.choice(asked) if asked else f"{fact.said or fact.before}?"
