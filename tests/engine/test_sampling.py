@@ -110,3 +110,16 @@ def test_any_seed_gives_its_own_stream_again(seed: int) -> None:
 def test_without_a_seed_every_stream_is_new() -> None:
     streams = {tuple(torch.rand(4, generator=generator_for(Sampling())).tolist()) for _ in range(5)}
     assert len(streams) == 5
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 400), st.floats(0.01, 0.999), st.integers(0, 99))
+def test_the_nucleus_of_many_tokens_is_that_of_a_full_sort(count: int, top_p: float, seed: int) -> None:
+    logits = torch.randn(count, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 4
+    ranked, ids = logits.softmax(-1).sort(descending=True)
+    expected = set(ids[ranked.cumsum(0) - ranked < top_p].tolist())
+    found = many(400, logits, top_p=top_p)
+    assert set(found) <= expected
+    # Every token of the nucleus that has a share of at least 5 % there comes at least once in 400 draws.
+    inside = ranked[: len(expected)] / ranked[: len(expected)].sum()
+    assert set(ids[: len(expected)][inside >= 0.05].tolist()) <= set(found)
