@@ -56,7 +56,9 @@ def reached(request: pytest.FixtureRequest, host: ScriptedHost, monkeypatch: pyt
             stands_in.Runtime = lambda settings, on_fetch: host  # type: ignore[attr-defined]
             monkeypatch.setitem(sys.modules, "liveoak.runtime", stands_in)
             # A scripted host keeps its record in memory; books on disk have tests of their own.
-            monkeypatch.setattr("liveoak.cli.ondisk.OnDisk", lambda settings: Local(settings, on_fetch=lambda *_: None))
+            monkeypatch.setattr(
+                "liveoak.cli.ondisk.OnDisk", lambda settings, who: Local(settings, who, on_fetch=lambda *_: None)
+            )
         yield request.param
 
 

@@ -134,3 +134,23 @@ def test_what_the_books_say_is_what_the_runtime_says(home: Path, cli: Cli) -> No
     assert [one["id"] for one in cli("versions", "--session", "mine", "--json").json["versions"]] == chain
     [line] = cli("experience", "export", "mine").out.splitlines()
     assert json.loads(line)["lessons"][0]["proof"]["version"] == proof.version
+
+
+def test_authors_on_disk(lived: Path, cli: Cli) -> None:
+    bob = ("--author", "bob")
+    for arguments in (["versions", "rollback"], ["versions", "promote", "second"]):
+        assert cli(*arguments, "--json", *bob).json["error"]["code"] == "not_allowed"
+    for arguments in (
+        ["versions", "--session", "taught"],
+        ["versions", "rollback", "--session", "taught"],
+        ["experience", "show", "taught"],
+        ["experience", "erase", "taught", "--yes"],
+    ):
+        assert cli(*arguments, *bob).code == 3, arguments
+    assert cli("experience", "--json", *bob).json["sessions"] == []
+    assert cli("versions", "show", "second", *bob).code == 0, "the agent itself grew from it"
+    with Experience(lived / "experience.db") as record:
+        assert [move.version for move in record.heads("agent")] == ["first", "third"]
+    (lived / "liveoak.toml").write_text('teachers = ["bob"]\n')
+    assert cli("versions", "rollback", *bob).code == 0
+    assert cli("versions", "rollback").code == 2

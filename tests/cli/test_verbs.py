@@ -174,3 +174,52 @@ def test_chat_in_a_pipe_stops_at_the_first_error(cli: Cli) -> None:
 def test_a_reply_that_breaks_off_exits_with_its_code(cli: Cli) -> None:
     ran = cli("ask", "fail")
     assert (ran.code, ran.err) == (7, "error: the script says so\n")
+
+
+def test_chat_tells_what_the_agent_notes_and_lists_it(cli: Cli) -> None:
+    lines = ["/notes", "note: Ada has the key.", "note: too much", "/notes"]
+    ran = cli("chat", "--session", "talk", stdin="\n".join(lines))
+    assert ran.out == "Noted.\nNoted.\n"
+    assert ran.err.splitlines() == [
+        "no notes here",
+        "(noted: Ada has the key.)",
+        "(could not note: note: text: it has 300 tokens, and all notes together have 256: shorten it)",
+        "- Ada has the key.",
+    ]
+    assert "note: Ada has the key." in cli("experience", "show", "talk").out
+    assert cli("experience", "show", "talk", "--json").json["notes"][0]["text"] == "Ada has the key."
+    [told] = cli("chat", "--session", "talk", "--json", stdin="note: Bo has it.\n").out.splitlines()
+    assert json.loads(told)["noted"] == ["Bo has it."]
+
+
+def test_what_is_somebodys_is_not_there_for_others(cli: Cli, document: Path) -> None:
+    zoe = ("--author", "zoë")
+    assert cli("learn", str(document), "--session", "mine", *zoe).code == 0
+    chain = cli("versions", "--session", "mine", "--json", *zoe).json
+    first, learned = (version["id"] for version in chain["versions"])
+    assert cli("ask", QUESTION, "--version", learned, *zoe).out == "Ada has it.\n"
+    for arguments in (
+        ["ask", QUESTION, "--session", "mine"],
+        ["ask", QUESTION, "--version", learned],
+        ["versions", "--session", "mine"],
+        ["versions", "show", learned],
+        ["versions", "rollback", first, "--session", "mine"],
+        ["versions", "promote", learned],
+    ):
+        assert cli(*arguments).code == 3, arguments
+    assert cli("chat", "--session", "talk", stdin="/forget\n").code == 3
+    for arguments in (["versions", "promote", learned], ["versions", "rollback"], ["learn", str(document)]):
+        refused = cli(*arguments, "--json", *zoe)
+        assert refused.code == 2, arguments
+        told = refused.json.get("error") or refused.json["lessons"][0]["error"]
+        assert (told["code"], "teachers" in told["message"]) == ("not_allowed", True), arguments
+    cli("ask", QUESTION, "--session", "other")
+    seen = {one["id"] for one in cli("experience", "--json", *zoe).json["sessions"]}
+    assert "mine" in seen and "other" not in seen
+    assert {"mine", "other"} <= {one["id"] for one in cli("experience", "--json").json["sessions"]}, (
+        "a teacher sees all"
+    )
+    assert cli("experience", "show", "other", *zoe).code == 3
+    assert cli("experience", "erase", "other", "--yes", *zoe).code == 3
+    assert cli("versions", "rollback", first, "--session", "mine", *zoe).code == 0
+    assert cli("experience", "erase", "mine", "--yes").code == 0

@@ -35,7 +35,7 @@ def ask(
         request = Chat(
             messages=(Message(role="user", content=text),),
             model=f"{connection.agent}@{version}" if version else connection.agent,
-            author="local",
+            author=connection.author,
             session=session,
             tool_choice="none",
             sampling=Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed),

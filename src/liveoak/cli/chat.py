@@ -17,7 +17,7 @@ from liveoak.cli.options import Options, takes_options
 from liveoak.cli.proofs import summary
 from liveoak.cli.screen import notice, print_json
 from liveoak.errors import LiveoakError, NotFound
-from liveoak.records import Chat, Delta, Finished, Learned, LearnStarted, Message, ReplyEvent, Sampling
+from liveoak.records import Chat, Delta, Finished, Learned, LearnStarted, Message, Noted, ReplyEvent, Sampling
 
 _GREETING = "Ctrl-D or /quit leaves; /help lists the commands."
 
@@ -101,7 +101,7 @@ class Conversation:
         request = Chat(
             messages=tuple(asked),
             model=self.connection.agent,
-            author="local",
+            author=self.connection.author,
             session=self.session,
             sampling=self.sampling,
         )
@@ -117,7 +117,7 @@ class Conversation:
         self.messages = [*asked, Message(role="assistant", content=end.message.content)]
 
     def _show(self, events: Generator[ReplyEvent]) -> Finished:
-        proofs: list[dict[str, Any]] = []
+        proofs, noted = list[dict[str, Any]](), list[str]()
         for event in events:
             match event:
                 case Delta(text=text) if not self.as_json:
@@ -129,10 +129,17 @@ class Conversation:
                 case Learned(proof=proof) if proof is not None:
                     proofs.append(asdict(proof))
                     notice(f"({summary(proof)})")
+                case Noted(note=None, error=error):
+                    notice(f"(could not note: {error})")
+                case Noted(note=note) if note is not None:
+                    noted.append(note.text)
+                    notice(f"(noted: {note.text})")
                 case Finished() as end:
                     if self.as_json:
                         reply = {"reply": end.message.content, "finish": end.finish, "version": end.version}
-                        print_json({**reply, "session": end.session, "turn": end.turn, "learned": proofs})
+                        print_json(
+                            {**reply, "session": end.session, "turn": end.turn, "learned": proofs, "noted": noted}
+                        )
                     else:
                         print(flush=True)
                     return end

@@ -8,11 +8,12 @@ from liveoak.cli.connection import Connection
 from liveoak.cli.proofs import summary
 from liveoak.cli.screen import bar, notice, print_table
 from liveoak.cli.versions import VERSION_COLUMNS, chain_rows
-from liveoak.errors import UserError
+from liveoak.errors import NotFound, UserError
 from liveoak.records import Lesson
 
 HELP = """/learn TEXT or /learn FILE   teach this session a fact, or a document
 /forget                      drop what this session learned
+/notes                       what the agent keeps before it here
 /versions                    the versions that lead to what is served here
 /rollback [VERSION]          serve an earlier version here; without one, the parent
 /help                        this list
@@ -38,6 +39,8 @@ def obey(line: str, connection: Connection, session: str) -> bool:
             notice(summary(proof))
         case "/forget":
             notice(f"forgotten; version {connection.forget(session).id} is served here from now on")
+        case "/notes":
+            notice(_notes(connection, session))
         case "/versions":
             print_table(VERSION_COLUMNS, chain_rows(connection.versions(session)))
         case "/rollback":
@@ -60,6 +63,14 @@ def _lesson(said: str) -> Lesson:
 
         return lesson_from_document(path)
     return Lesson(id=new_id("lesson"), topic=said[:80], statements=(said,))
+
+
+def _notes(connection: Connection, session: str) -> str:
+    try:
+        kept = [f"- {note.text}" for note in connection.record(session).notes if note.dropped is None]
+    except NotFound:  # nothing was said yet
+        kept = []
+    return "\n".join(kept) or "no notes here"
 
 
 def _is_file(path: Path) -> bool:

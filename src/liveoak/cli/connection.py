@@ -19,7 +19,7 @@ from liveoak.cli.options import Options
 from liveoak.cli.screen import loading
 from liveoak.config import Settings
 from liveoak.errors import Conflict, Unavailable
-from liveoak.records import Chat, Lesson, Proof, ReplyEvent, Session, Turn, Version
+from liveoak.records import Chat, Lesson, Note, Proof, ReplyEvent, Session, Turn, Version
 
 OnProgress = Callable[[str, int, int], None]
 """Told the stage, what is done of it, and how much it is in all."""
@@ -27,10 +27,11 @@ OnProgress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRecord:
-    """A session with its turns. Feedback and lessons are as the HTTP face tells them."""
+    """A session with its turns and notes. Feedback and lessons are as the HTTP face tells them."""
 
     session: Session
     turns: tuple[Turn, ...]
+    notes: tuple[Note, ...]
     feedback: list[Any]
     lessons: list[Any]
 
@@ -63,6 +64,8 @@ class Connection(Books, Protocol):
     """An agent within reach, to talk to and to teach."""
 
     agent: str
+    author: str
+    """Who speaks and teaches."""
 
     def chat(self, request: Chat) -> Generator[ReplyEvent]:
         """Events up to `Finished`; a reply that fails raises its error. Closing the generator cancels the reply."""
@@ -91,7 +94,7 @@ def connect(options: Options) -> Connection:
     from liveoak.cli.local import Local
 
     with loading(settings.prior) as on_fetch:
-        return Local(settings, on_fetch=on_fetch)
+        return Local(settings, options.who, on_fetch=on_fetch)
 
 
 def open_books(options: Options) -> Books:
@@ -102,7 +105,7 @@ def open_books(options: Options) -> Books:
         return remote
     from liveoak.cli.ondisk import OnDisk
 
-    return OnDisk(settings)
+    return OnDisk(settings, options.who)
 
 
 def _remote(options: Options, settings: Settings) -> Connection | None:
@@ -112,7 +115,7 @@ def _remote(options: Options, settings: Settings) -> Connection | None:
     from liveoak.cli.remote import Remote
 
     _check_fits(server, settings, options)
-    return Remote(server.url, agent=server.health["agent"])
+    return Remote(server.url, agent=server.health["agent"], author=options.who)
 
 
 def running_server(home: Path) -> RunningServer | None:

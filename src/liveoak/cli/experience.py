@@ -82,6 +82,8 @@ def _show(record: SessionRecord, options: Options) -> None:
         by = f" [{turn.version}]" if turn.version else ""
         calls = "".join(f"\n  calls {call.name}({call.arguments})" for call in turn.message.tool_calls)
         print(f"\n{turn.index} {turn.message.role}{by}  {turn.id}\n  {turn.message.content}{calls}")
+    for note in record.notes:
+        print(f"\nnote{'' if note.dropped is None else ' (dropped)'}: {note.text}")
     for lesson in record.lessons:
         print(f"\nlesson {lesson['lesson']['id']} {lesson['lesson']['topic']!r}: {lesson['status']}")
     for feedback in record.feedback:

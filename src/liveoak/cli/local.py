@@ -18,10 +18,10 @@ from liveoak.records import Chat, Failed, Finished, Lesson, Proof, ReplyEvent, S
 class Local:
     """A connection over a runtime of its own."""
 
-    def __init__(self, settings: Settings, *, on_fetch: OnFetch) -> None:
+    def __init__(self, settings: Settings, author: str, *, on_fetch: OnFetch) -> None:
         from liveoak.runtime import Runtime
 
-        self.agent = settings.agent
+        self.agent, self.author = settings.agent, author
         with contextlib.ExitStack() as stack:
             self._runtime = stack.enter_context(Runtime(settings, on_fetch=on_fetch))
             self._stack = stack.pop_all()
@@ -51,29 +51,34 @@ class Local:
 
     def learn(self, lesson: Lesson, *, session: str | None, on_progress: OnProgress) -> Proof:
         return self._runtime.learn(
-            lesson, session=session, on_progress=lambda step: on_progress(step.stage, step.done, step.total)
+            lesson,
+            session=session,
+            author=self.author,
+            on_progress=lambda step: on_progress(step.stage, step.done, step.total),
         )
 
     def versions(self, session: str | None = None) -> tuple[Version, ...]:
-        return self._runtime.versions(session)
+        return self._runtime.versions(session, self.author)
 
     def version(self, id: str) -> Version:
-        return self._runtime.experience.version(id)
+        return self._runtime.version(id, self.author)
 
     def rollback(self, to: str | None, session: str | None) -> Version:
-        return self._runtime.rollback(to, session)
+        return self._runtime.rollback(to, session, self.author)
 
     def promote(self, version: str) -> Version:
-        return self._runtime.promote(version)
+        return self._runtime.promote(version, self.author)
 
     def forget(self, session: str) -> Version:
-        return self._runtime.forget(session)
+        return self._runtime.forget(session, self.author)
 
     def sessions(self, limit: int, before: str | None = None) -> tuple[Session, ...]:
-        return tuple(self._runtime.experience.sessions(limit=limit, before=before))
+        mine = None if self._runtime.rights.may_teach(self.author) else self.author
+        return tuple(self._runtime.experience.sessions(author=mine, limit=limit, before=before))
 
     def record(self, session: str) -> SessionRecord:
+        self._runtime.rights.need_keeper(session, self.author)
         return record_of(self._runtime.experience, session)
 
     def erase(self, session: str) -> tuple[str, ...]:
-        return self._runtime.erase(session)
+        return self._runtime.erase(session, self.author)

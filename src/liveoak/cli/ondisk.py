@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Generator
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,24 +17,37 @@ from liveoak.records import Session, Version
 if TYPE_CHECKING:
     from liveoak.experience import Experience
     from liveoak.gate import Lineage
+    from liveoak.runtime.rights import Rights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    record: Experience
+    lineage: Lineage
+    rights: Rights
 
 
 class OnDisk:
     """Books over HOME/experience.db. What changes them takes the home's lock first."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, author: str) -> None:
         self._home = settings.home.expanduser()
-        self._agent = settings.agent
+        self._agent, self._author = settings.agent, author
         self._stack = contextlib.ExitStack()
         path = self._home / "experience.db"
-        self._opened: tuple[Experience, Lineage] | None = None
+        self._opened: _Opened | None = None
         # A home that was never used stays untouched: looking must not make a record.
         if path.exists():
             from liveoak.experience import Experience
             from liveoak.gate import Lineage
+            from liveoak.runtime.rights import Rights
 
             record = self._stack.enter_context(Experience(path))
-            self._opened = record, Lineage(record, self._home / "versions", agent=self._agent, clock=time.time)
+            self._opened = _Opened(
+                record=record,
+                lineage=Lineage(record, self._home / "versions", agent=self._agent, clock=time.time),
+                rights=Rights(record, agent=self._agent, teachers=settings.teachers),
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -44,39 +58,50 @@ class OnDisk:
         self._stack.close()
 
     def versions(self, session: str | None = None) -> tuple[Version, ...]:
-        record, lineage = self._books()
-        return lineage.line(_known(record, session))
+        books = self._books()
+        return books.lineage.line(books.rights.need_session(session, self._author))
 
     def version(self, id: str) -> Version:
-        return self._books()[0].version(id)
+        books = self._books()
+        return books.rights.need_version(books.record.version(id), self._author)
 
     def rollback(self, to: str | None, session: str | None) -> Version:
-        with self._writing() as (record, lineage):
-            return lineage.rollback(to, _known(record, session))
+        with self._writing() as books:
+            where = books.rights.need_mover(session, self._author, "roll the agent itself back")
+            if to is not None:
+                books.rights.need_version(books.lineage.get(to), self._author)
+            return books.lineage.rollback(to, where)
 
     def promote(self, version: str) -> Version:
-        with self._writing() as (_, lineage):
-            return lineage.promote(version)
+        with self._writing() as books:
+            books.rights.need_teacher(self._author, "promote a version to the agent's own")
+            books.rights.need_version(books.lineage.get(version), self._author)
+            return books.lineage.promote(version)
 
     def forget(self, session: str) -> Version:
-        with self._writing() as (_, lineage):
-            return lineage.forget(session)
+        with self._writing() as books:
+            books.rights.need_session(session, self._author)
+            return books.lineage.forget(session)
 
     def sessions(self, limit: int, before: str | None = None) -> tuple[Session, ...]:
         if self._opened is None:
             return ()
-        return tuple(self._opened[0].sessions(limit=limit, before=before))
+        mine = None if self._opened.rights.may_teach(self._author) else self._author
+        return tuple(self._opened.record.sessions(author=mine, limit=limit, before=before))
 
     def record(self, session: str) -> SessionRecord:
-        return record_of(self._books()[0], session)
+        books = self._books()
+        books.rights.need_keeper(session, self._author)
+        return record_of(books.record, session)
 
     def erase(self, session: str) -> tuple[str, ...]:
-        with self._writing() as (record, lineage):
-            erased = record.erase(session)
-            lineage.retire(erased.versions, "a record that it learned from was erased")
+        with self._writing() as books:
+            books.rights.need_keeper(session, self._author)
+            erased = books.record.erase(session)
+            books.lineage.retire(erased.versions, "a record that it learned from was erased")
             return erased.versions
 
-    def _books(self) -> tuple[Experience, Lineage]:
+    def _books(self) -> _Opened:
         if self._opened is None:
             raise NotFound(
                 f"home {str(self._home)!r} has no record yet: `liveoak ask`, `learn`, `chat` or `serve` begins one"
@@ -84,7 +109,7 @@ class OnDisk:
         return self._opened
 
     @contextlib.contextmanager
-    def _writing(self) -> Generator[tuple[Experience, Lineage]]:
+    def _writing(self) -> Generator[_Opened]:
         """The books, while no other process serves or teaches the same agent.
 
         Raises:
@@ -107,12 +132,7 @@ def record_of(record: Experience, session: str) -> SessionRecord:
     return SessionRecord(
         session=found,
         turns=turns,
+        notes=tuple(record.notes(session)),
         feedback=as_json(feedback),
         lessons=as_json(record.lessons(session=session)),
     )
-
-
-def _known(record: Experience, session: str | None) -> str | None:
-    if session is not None:
-        record.session(session)
-    return session

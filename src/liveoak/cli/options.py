@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +25,13 @@ class Options:
     agent: str | None = None
     threads: int | None = None
     accept_licence: tuple[str, ...] | None = None
+    author: str | None = None
     json: bool = False
+
+    @property
+    def who(self) -> str:
+        """Who speaks."""
+        return self.author or os.environ.get("LIVEOAK_AUTHOR") or "local"
 
     def settings(self, **more: Any) -> Settings:
         """
@@ -60,6 +67,7 @@ _ANNOTATIONS: dict[str, Any] = {
     "accept_licence": _shared(
         "--accept-licence", list[str] | None, "Name of a prior whose licence you accept; may be repeated."
     ),
+    "author": _shared("--author", str | None, "Who you are (LIVEOAK_AUTHOR, else local)."),
     "json": _shared("--json", bool, "Print one JSON value instead of text."),
 }
 

@@ -24,6 +24,8 @@ from liveoak.records import (
     LearnStarted,
     Lesson,
     Message,
+    Note,
+    Noted,
     Proof,
     ReplyEvent,
     Session,
@@ -43,11 +45,16 @@ T = TypeVar("T")
 class Remote:
     """A connection to the server at `url`."""
 
-    def __init__(self, url: str, *, agent: str) -> None:
-        self.agent = agent
+    def __init__(self, url: str, *, agent: str, author: str) -> None:
+        self.agent, self.author = agent, author
         self._url = url
         # Lessons and long replies take the time they take; only reaching the server is bounded.
-        self._http = httpx.Client(base_url=url, timeout=httpx.Timeout(None, connect=10), trust_env=False)
+        self._http = httpx.Client(
+            base_url=url,
+            timeout=httpx.Timeout(None, connect=10),
+            trust_env=False,
+            headers=[(b"X-Liveoak-Author", author.encode())],
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -70,6 +77,9 @@ class Remote:
                 case "learned":
                     proof = None if told["proof"] is None else _proof(told["proof"])
                     yield Learned(call=_as(ToolCall, told["call"]), proof=proof, error=told["error"])
+                case "noted":
+                    note = None if told["note"] is None else _as(Note, told["note"])
+                    yield Noted(call=_as(ToolCall, told["call"]), note=note, error=told["error"])
                 case "finished":
                     about, finish = told, chunk["choices"][0]["finish_reason"]
                 case _ if chunk["choices"] and (text := chunk["choices"][0]["delta"].get("content")):
@@ -132,6 +142,7 @@ class Remote:
         return SessionRecord(
             session=_as(Session, told["session"]),
             turns=tuple(_as(Turn, one) for one in told["turns"]),
+            notes=tuple(_as(Note, one) for one in told["notes"]),
             feedback=told["feedback"],
             lessons=told["lessons"],
         )

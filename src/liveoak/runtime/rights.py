@@ -23,7 +23,7 @@ class Rights:
 
     A session and the versions that learned in it belong to the author who began it; to anybody else they do not exist.
     A version of a session that the agent itself was ever served by, or grew from, belongs to everybody. What everybody
-    is served is for teachers to change. A session may be erased by its author or a teacher.
+    is served is for teachers to change. A session's record may be read and erased by its author or a teacher.
     """
 
     def __init__(self, books: Books, *, agent: str, teachers: Collection[str]) -> None:
@@ -71,10 +71,11 @@ class Rights:
             self.need_teacher(author, what)
         return self.need_session(session, author)
 
-    def need_eraser(self, session: str, author: str) -> None:
-        """
+    def need_keeper(self, session: str, author: str) -> None:
+        """Its author and teachers may read and erase the record of a session.
+
         Raises:
-            NotFound: somebody else's session, and the author is no teacher.
+            NotFound: somebody else's session.
         """
         if not self.may_teach(author):
             self.need_session(session, author)

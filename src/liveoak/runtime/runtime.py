@@ -104,7 +104,7 @@ class Runtime:
             stack.callback(self._school.close)
             self._speakers = ThreadPoolExecutor(settings.max_waiting, thread_name_prefix="liveoak-reply")
             stack.callback(self._speakers.shutdown)
-            self._rights = Rights(self.experience, agent=settings.agent, teachers=settings.teachers)
+            self.rights = Rights(self.experience, agent=settings.agent, teachers=settings.teachers)
             self._notebook = Notebook(
                 self.experience,
                 prior.tokenizer,
@@ -221,7 +221,7 @@ class Runtime:
             and whatever `School.learn` raises.
         """
         if session is None:
-            self._rights.need_teacher(author, "teach the agent itself")
+            self.rights.need_teacher(author, "teach the agent itself")
         else:
             self._open_session(session, author)
         return self._school.learn(lesson, session=session, author=author, on_progress=on_progress)
@@ -248,28 +248,28 @@ class Runtime:
             created=self._clock(),
             value=value,
             text=text,
-            trusted=self._rights.may_teach(author),
+            trusted=self.rights.may_teach(author),
         )
         self.experience.add_feedback(given)
         return given
 
     def notes(self, session: str, author: str = "local") -> tuple[Note, ...]:
         """What the agent keeps in the prompt of a session, oldest first."""
-        self._rights.need_session(session, author)
+        self.rights.need_session(session, author)
         return self._notebook.kept(session)
 
     def versions(self, session: str | None = None, author: str = "local") -> tuple[Version, ...]:
         """The versions that led to what is served, oldest first. To an author other than the session's it is unknown,
         here and below."""
-        return self._chain.line(self._rights.need_session(session, author))
+        return self._chain.line(self.rights.need_session(session, author))
 
     def version(self, id: str, author: str = "local") -> Version:
         """Any version that the author may know of, also one that is not served any more."""
-        return self._rights.need_version(self.experience.version(id), author)
+        return self.rights.need_version(self.experience.version(id), author)
 
     def current(self, session: str | None = None, author: str = "local") -> Version:
         """What is served."""
-        return self._chain.current(self._rights.need_session(session, author))
+        return self._chain.current(self.rights.need_session(session, author))
 
     def rollback(self, to: str | None = None, session: str | None = None, author: str = "local") -> Version:
         """Serve an earlier version again; None is the parent of what is served.
@@ -277,9 +277,9 @@ class Runtime:
         Raises:
             NotAllowed: the agent itself is meant, and the author is no teacher.
         """
-        where = self._rights.need_mover(session, author, "roll the agent itself back")
+        where = self.rights.need_mover(session, author, "roll the agent itself back")
         if to is not None:
-            self._rights.need_version(self._chain.get(to), author)
+            self.rights.need_version(self._chain.get(to), author)
         return self._chain.rollback(to, where)
 
     def promote(self, version: str, author: str = "local") -> Version:
@@ -288,18 +288,18 @@ class Runtime:
         Raises:
             NotAllowed: the author is no teacher.
         """
-        self._rights.need_teacher(author, "promote a version to the agent's own")
-        self._rights.need_version(self._chain.get(version), author)
+        self.rights.need_teacher(author, "promote a version to the agent's own")
+        self.rights.need_version(self._chain.get(version), author)
         return self._chain.promote(version)
 
     def forget(self, session: str, author: str = "local") -> Version:
         """Drop a session's fast weights; returns the version that serves it from now on."""
-        self._rights.need_session(session, author)
+        self.rights.need_session(session, author)
         return self._chain.forget(session)
 
     def erase(self, session: str, author: str = "local") -> tuple[str, ...]:
         """Remove a session's record; returns the versions that learned from it and are retired."""
-        self._rights.need_eraser(session, author)
+        self.rights.need_keeper(session, author)
         erased = self.experience.erase(session)
         self._chain.retire(erased.versions, "a record that it learned from was erased")
         return erased.versions
@@ -342,7 +342,7 @@ class Runtime:
         agent, at, version = model.partition("@")
         if agent != self.settings.agent:
             raise NotFound(f"model {model!r}: expected {self.settings.agent!r} or '{self.settings.agent}@VERSION'")
-        return self._rights.need_version(self._chain.get(version), author) if at else None
+        return self.rights.need_version(self._chain.get(version), author) if at else None
 
     def _begun(self, session: str, author: str) -> bool:
         """Whether the session is there. It belongs to who began it; to anybody else it does not exist.
@@ -354,7 +354,7 @@ class Runtime:
             self.experience.session(session)
         except NotFound:
             return False
-        if not self._rights.owns(session, author):
+        if not self.rights.owns(session, author):
             raise NotFound(f"session {session!r} is not known for author {author!r}: take another name for yours")
         return True
 

@@ -15,13 +15,13 @@ SessionHeader = Annotated[str | None, Header(alias="X-Liveoak-Session")]
 _SESSION = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 
 
-def author_of(header: str | None, user: str | None) -> str:
+def author_of(header: str | None, user: str | None = None) -> str:
     """The author named by `user` or by the header; `local` when nobody is named.
 
     Raises:
         UserError: both name somebody, and not the same.
     """
-    return _one("author", {"user": user, "X-Liveoak-Author": header}) or "local"
+    return _one("author", {"user": user, "X-Liveoak-Author": _unicode(header)}) or "local"
 
 
 def session_of(header: str | None, field: str | None, metadata: dict[str, str] | None) -> str | None:
@@ -42,3 +42,11 @@ def _one(what: str, places: dict[str, str | None]) -> str | None:
     if len(set(named.values())) > 1:
         raise UserError(f"the request names more than one {what}: {named!r}; send one of them")
     return next(iter(named.values()), None)
+
+
+def _unicode(header: str | None) -> str | None:
+    """A header that was sent in UTF-8, which servers read as Latin-1."""
+    try:
+        return None if header is None else header.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return header

@@ -63,7 +63,7 @@ async def _whole(answer: Answer, box: Mailbox[ReplyEvent], reply: RunningReply, 
                 case Failed(error=error):
                     raise error
                 case event:
-                    answer.note(event)
+                    answer.take(event)
     except Gone:
         reply.cancel()
         return Response(status_code=499)
@@ -89,7 +89,7 @@ async def _stream(answer: Answer, box: Mailbox[ReplyEvent], reply: RunningReply)
                         yield _data(chunk)
                     yield "data: [DONE]"
                 case _:
-                    answer.note(event)
+                    answer.take(event)
                     yield _data(answer.piece(event))
     finally:
         if not ended:
@@ -105,7 +105,7 @@ def _expected_model(host: Host, chat: Chat) -> str:
     if "@" in chat.model:
         return chat.model
     try:
-        return f"{host.settings.agent}@{host.current(chat.session).id}"
+        return f"{host.settings.agent}@{host.current(chat.session, chat.author).id}"
     except NotFound:
         # A session that begins with this request is served what the agent is.
         return f"{host.settings.agent}@{host.current().id}"

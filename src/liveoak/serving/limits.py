@@ -15,6 +15,8 @@ from liveoak.serving.encoding import JSONReply
 from liveoak.serving.faults import error_body
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
+_MOST_TAKEN = 16 * MAX_BODY_BYTES
+"""Bytes of a refused body that are taken in and dropped."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -33,17 +35,18 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = _header(scope, b"content-length")
-        if declared.isdigit() and int(declared) > self._limit:
-            await self._refuse(scope, receive, send)
-            return
-        seen = 0
+        seen, more = 0, True
         answered = False
 
         async def counted() -> Message:
-            nonlocal seen
+            nonlocal seen, more
             message = await receive()
             seen += len(message.get("body", b""))
+            more = message.get("more_body", False)
+            return message
+
+        async def bounded() -> Message:
+            message = await counted()
             if seen > self._limit:
                 raise _TooLarge
             return message
@@ -56,15 +59,18 @@ class BodyLimit:
             answered = True
             await send(message)
 
+        declared = _header(scope, b"content-length")
         try:
-            await self._app(scope, counted, watched)
+            if declared.isdigit() and int(declared) > self._limit:
+                raise _TooLarge
+            await self._app(scope, bounded, watched)
         except _TooLarge:
-            await self._refuse(scope, receive, send)
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        message = f"the body is over the limit of {self._limit} bytes: send the document in parts"
-        body = error_body(413, message, code="body_too_large")
-        await JSONReply(body, status_code=413, headers={"connection": "close"})(scope, receive, send)
+            # What is closed with bytes unread is reset, and its sender may never hear why.
+            while more and seen < _MOST_TAKEN:
+                await counted()
+            message = f"the body is over the limit of {self._limit} bytes: send the document in parts"
+            body = error_body(413, message, code="body_too_large")
+            await JSONReply(body, status_code=413, headers={"connection": "close"})(scope, receive, send)
 
 
 class KnownHosts:

@@ -7,8 +7,11 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from liveoak.records import Delta, Finished, Learned, LearnStarted, Proof, TokenLogprob, ToolCall
+from liveoak.records import Delta, Finished, Learned, LearnStarted, Note, Noted, Proof, TokenLogprob, ToolCall
 from liveoak.serving.encoding import as_json
+
+Happening = Delta | LearnStarted | Learned | Noted
+"""What a reply tells before it ends."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,8 +28,10 @@ class Answer:
     tokens: list[TokenLogprob] = field(default_factory=list[TokenLogprob])
     learned: list[Proof] = field(default_factory=list[Proof])
     failed: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    noted: list[Note] = field(default_factory=list[Note])
+    not_noted: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
-    def note(self, event: Delta | LearnStarted | Learned) -> None:
+    def take(self, event: Happening) -> None:
         match event:
             case Delta(tokens=tokens):
                 self.tokens.extend(tokens)
@@ -34,6 +39,10 @@ class Answer:
                 self.failed.append({"call": call.id, "error": error})
             case Learned(proof=proof) if proof is not None:
                 self.learned.append(proof)
+            case Noted(note=None, error=error, call=call):
+                self.not_noted.append({"call": call.id, "error": error})
+            case Noted(note=note) if note is not None:
+                self.noted.append(note)
             case _:
                 pass
 
@@ -57,7 +66,7 @@ class Answer:
     def opening(self) -> dict[str, Any]:
         return self._chunk({"role": "assistant", "content": ""})
 
-    def piece(self, event: Delta | LearnStarted | Learned) -> dict[str, Any]:
+    def piece(self, event: Happening) -> dict[str, Any]:
         match event:
             case Delta():
                 logprobs = _logprobs(event.tokens) if self.with_logprobs and event.tokens else None
@@ -66,6 +75,8 @@ class Answer:
                 return self._chunk({}, liveoak={"event": "learn_started", "call": as_json(event.call)})
             case Learned():
                 return self._chunk({}, liveoak={"event": "learned", **as_json(event)})
+            case Noted():
+                return self._chunk({}, liveoak={"event": "noted", **as_json(event)})
 
     def closing(self, end: Finished) -> list[dict[str, Any]]:
         """The last chunks: tool calls, the finish with its version, and usage where asked for."""
@@ -86,6 +97,8 @@ class Answer:
             "turn": end.turn,
             "learned": [as_json(proof) for proof in self.learned],
             "not_learned": self.failed,
+            "noted": as_json(self.noted),
+            "not_noted": self.not_noted,
         }
 
     def _chunk(

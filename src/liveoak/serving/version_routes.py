@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 
 from liveoak.errors import NotFound
 from liveoak.records import Version
+from liveoak.serving.callers import AuthorHeader, author_of
 from liveoak.serving.encoding import JSONReply, as_json
 from liveoak.serving.host import Host
 from liveoak.serving.wire import ForgetBody, PromoteBody, RollbackBody, SessionName
@@ -26,35 +27,34 @@ def version_routes(host: Host) -> APIRouter:
         return JSONReply({"object": "list", "data": served + [_model(f"{agent}@{one.id}", one) for one in chain]})
 
     @router.get("/v1/models/{model}")
-    def model(model: str) -> Response:
+    def model(model: str, author: AuthorHeader = None) -> Response:
         name, _, version = model.partition("@")
         if name != agent:
             raise NotFound(f"model {model!r}: this server serves {agent!r}; GET /v1/models lists its versions")
-        return JSONReply(_model(model, host.experience.version(version) if version else host.current()))
+        return JSONReply(_model(model, host.version(version, author_of(author)) if version else host.current()))
 
     @router.get("/v1/versions")
-    def versions(session: InSession = None) -> Response:
-        chain = host.versions(session)
-        current = host.current(session).id
+    def versions(session: InSession = None, author: AuthorHeader = None) -> Response:
+        chain = host.versions(session, author_of(author))
         return JSONReply(
-            {"object": "list", "agent": agent, "session": session, "current": current, "data": as_json(chain)}
+            {"object": "list", "agent": agent, "session": session, "current": chain[-1].id, "data": as_json(chain)}
         )
 
     @router.get("/v1/versions/{version}")
-    def version(version: str) -> Response:
-        return JSONReply(as_json(host.experience.version(version)))
+    def version(version: str, author: AuthorHeader = None) -> Response:
+        return JSONReply(as_json(host.version(version, author_of(author))))
 
     @router.post("/v1/versions/rollback")
-    def rollback(body: RollbackBody) -> Response:
-        return _served(host.rollback(body.to, body.session))
+    def rollback(body: RollbackBody, author: AuthorHeader = None) -> Response:
+        return _served(host.rollback(body.to, body.session, author_of(author, body.user)))
 
     @router.post("/v1/versions/promote")
-    def promote(body: PromoteBody) -> Response:
-        return _served(host.promote(body.version))
+    def promote(body: PromoteBody, author: AuthorHeader = None) -> Response:
+        return _served(host.promote(body.version, author_of(author, body.user)))
 
     @router.post("/v1/versions/forget")
-    def forget(body: ForgetBody) -> Response:
-        return _served(host.forget(body.session))
+    def forget(body: ForgetBody, author: AuthorHeader = None) -> Response:
+        return _served(host.forget(body.session, author_of(author, body.user)))
 
     return router
 

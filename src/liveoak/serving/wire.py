@@ -265,15 +265,18 @@ class RollbackBody(Body):
     to: str | None = None
     """None: the parent of what is served."""
     session: SessionName | None = None
+    user: AuthorName | None = None
 
 
 class PromoteBody(Body):
     """POST /v1/versions/promote"""
 
     version: str
+    user: AuthorName | None = None
 
 
 class ForgetBody(Body):
     """POST /v1/versions/forget"""
 
     session: SessionName
+    user: AuthorName | None = None
