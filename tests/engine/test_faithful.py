@@ -17,6 +17,7 @@ from liveoak.priors import Prior
 KINDS: list[tuple[str, str, dict[str, Any]]] = [
     ("Bloom", "differ", {}),  # attention of its own: would see across the sequences of a batch
     ("Mamba", "differ", {}),  # a state that runs on from one sequence into the next
+    ("Lfm2", "differ", {"layer_types": ["full_attention", "conv"]}),  # reaches over the border of two sequences alone
     ("GptOss", "differ", {"head_dim": 8, "num_local_experts": 2, "num_experts_per_tok": 1}),  # attention sinks
     ("StableLm", "cannot run", {}),  # drops what it is handed for its attention
 ]
