@@ -57,12 +57,16 @@ class Settings(BaseModel):
     """CPU threads of the model; 0 takes all cores."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Compile steps of decoding: auto where that pays (on CPUs with a C++ compiler, for priors that are not tiny)."""
+    serving_share: float = Field(default=0.5, gt=0, lt=1)
+    """Part of the computing time that replies get while a lesson is studied, if they need it; the lesson has the rest."""
     context: int = Field(default=2048, ge=64)
     """Most tokens of prompt and reply together."""
     max_waiting: int = Field(default=64, ge=1)
     """Requests that may wait; further ones are refused with 429."""
     max_lesson_tokens: int = Field(default=8192, ge=1)
     """Longest lesson, in tokens."""
+    adapter_memory_mib: int = Field(default=1024, ge=0)
+    """Memory for the adapters of versions that were served; over it, those used longest ago are left to the disk."""
     max_note_tokens: int = Field(default=256, ge=1)
     """Most tokens of notes in a session's prompt, and never over a quarter of the context; the oldest leave first."""
     offer_learn: Literal["with-tools", "always", "never"] = "with-tools"

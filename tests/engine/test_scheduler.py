@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -353,13 +354,14 @@ def test_a_scheduler_that_nobody_holds_ends_its_thread() -> None:
     assert not thread.is_alive()
 
 
-def test_only_the_computing_thread_has_a_team() -> None:
-    before = torch.get_num_threads()
+def test_only_the_computing_thread_has_a_team_and_python_is_given_back_quickly() -> None:
+    before = torch.get_num_threads(), sys.getswitchinterval()
     seen: list[int] = []
     with only_team(3) as scheduler:
         assert scheduler.run(torch.get_num_threads) == 3
         in_thread(lambda: seen.append(torch.get_num_threads())).join(30)
         assert (torch.get_num_threads(), seen) == (1, [1])
-    assert torch.get_num_threads() == before
+        assert sys.getswitchinterval() < before[1]
+    assert (torch.get_num_threads(), sys.getswitchinterval()) == before
     with pytest.raises(Unavailable):
         scheduler.run(lambda: 7)

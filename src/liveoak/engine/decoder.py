@@ -7,7 +7,7 @@ weights, and leaves when it is done. Any thread may call `step`; the engine's on
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -41,6 +41,8 @@ class Request:
     ids: tuple[int, ...]
     slot: Slot | None
     sampling: Sampling
+    asker: str = ""
+    """Whose request it is. Where many wait, those with the fewest replies under way come first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,7 @@ Listener = Callable[[Drawn, str], None]
 """Told each token and the text that may now be shown."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Ticket:
     """A request on its way. `done` is set when `completion` or `error` is there."""
 
@@ -193,12 +195,12 @@ class Decoder:
     def _admit(self) -> None:
         reserved = sum(live.need for live in self._live)
         while self._waiting and len(self._live) < self._max_running:
-            ticket = self._waiting[0]
+            ticket = self._next()
             need = len(ticket.request.ids) + ticket.request.sampling.max_tokens
             if reserved + need > self.pool.capacity:
                 return
             with self._guard:
-                self._waiting.popleft()
+                self._waiting.remove(ticket)
             try:
                 matcher = self._grammars.matcher(ticket.request.sampling)
             except Exception as error:  # the border: what one request asks for must not stop the others
@@ -210,6 +212,12 @@ class Decoder:
                 live.places = self.pool.find(live.weights, live.ids)
             self._live.append(live)
             reserved += need
+
+    def _next(self) -> Ticket:
+        """The first request of an asker who has fewest replies under way."""
+        running = Counter(live.ticket.request.asker for live in self._live)
+        with self._guard:
+            return min(self._waiting, key=lambda ticket: running[ticket.request.asker])
 
     def _advance(self) -> None:
         # A beginning that several new requests share is run by the first and found by the rest a step later.

@@ -8,6 +8,7 @@ is served; a lesson's work calls `breathe` in its midst, where replies that are 
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 import weakref
@@ -26,6 +27,9 @@ from liveoak.errors import Unavailable
 T = TypeVar("T")
 Kind = Literal["serve", "study"]
 """Whose time it takes: that of people who wait for a reply, or that of learning."""
+HAND_OVER = 0.0002
+"""Seconds that Python runs another thread before the computing thread, which gives way at every operation, goes on:
+at Python's own 5 ms a busy thread beside it makes each token take several times as long."""
 _log = logging.getLogger(__name__)
 
 
@@ -251,17 +255,22 @@ class Scheduler:
 
 @contextmanager
 def only_team(threads: int, shares: Shares | None = None) -> Generator[Scheduler]:
-    """A scheduler whose thread has a team of `threads`. Other threads compute alone meanwhile, what little they do."""
-    before = torch.get_num_threads()
+    """A scheduler whose thread has a team of `threads`, and is not held up by others.
+
+    Other threads compute alone meanwhile, what little they do, and give Python back quickly.
+    """
+    before, interval = torch.get_num_threads(), sys.getswitchinterval()
     scheduler = Scheduler(threads=threads, shares=shares)
     scheduler.run(lambda: None)
     # Threads begin with the number that was set last; the computing thread has begun with its own.
     torch.set_num_threads(1)
+    sys.setswitchinterval(HAND_OVER)
     try:
         yield scheduler
     finally:
         scheduler.close()
         torch.set_num_threads(before)
+        sys.setswitchinterval(interval)
 
 
 def _compute(scheduler: weakref.ref[Scheduler], inbox: _Inbox) -> None:

@@ -51,6 +51,8 @@ OnEvent = Callable[[ReplyEvent], None]
 class Reply:
     """Handle of a reply under way."""
 
+    asker: str = ""
+    """The session that it is for."""
     cancelled: bool = False
     tickets: list[Ticket] = field(default_factory=list[Ticket])
 
@@ -184,7 +186,8 @@ class Speaker:
             elif on_event is not None and text:
                 on_event(Delta(text=text))
 
-        ticket = self._decoder.submit(Request(ids=ids, slot=self._chain.slot(version), sampling=sampling), listen)
+        request = Request(ids=ids, slot=self._chain.slot(version), sampling=sampling, asker=reply.asker)
+        ticket = self._decoder.submit(request, listen)
         reply.tickets.append(ticket)
         ticket.cancelled = reply.cancelled
         self._wake()

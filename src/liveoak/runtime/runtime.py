@@ -16,7 +16,7 @@ from typing import Any, Self
 import torch
 
 from liveoak.config import Settings
-from liveoak.engine import Decoder, Engine, Scheduler, check_sampling, only_team
+from liveoak.engine import Decoder, Engine, Scheduler, Shares, check_sampling, only_team
 from liveoak.engine import Sequence as Tokens
 from liveoak.errors import Conflict, NotFound, Overloaded, Unavailable, UserError
 from liveoak.experience import Experience, new_id
@@ -38,7 +38,7 @@ from liveoak.records import (
     Session,
     Version,
 )
-from liveoak.runtime.device import choose_device, choose_dtype
+from liveoak.runtime.device import choose_device, choose_dtype, compile_steps
 from liveoak.runtime.home import Home
 from liveoak.runtime.lessons import Progress, School
 from liveoak.runtime.notes import Notebook
@@ -77,7 +77,8 @@ class Runtime:
             stack.callback(home.close)
             self.experience = stack.enter_context(Experience(home.database, clock=clock))
             device = choose_device(settings.device)
-            scheduler = stack.enter_context(only_team(settings.threads or os.cpu_count() or 1))
+            shares = Shares(settings.serving_share)
+            scheduler = stack.enter_context(only_team(settings.threads or os.cpu_count() or 1, shares))
             self._engine = scheduler.run(lambda: _load(settings, device, on_fetch, scheduler))
             prior = self._engine.prior
             self.prior_name = settings.prior
@@ -90,6 +91,7 @@ class Runtime:
                 agent=settings.agent,
                 prior=prior.fingerprint,
                 clock=clock,
+                room=settings.adapter_memory_mib * 2**20,
             )
             scheduler.serve(self._decoder)
             self._school = School(
@@ -156,7 +158,7 @@ class Runtime:
         pinned = self._pinned(request.model, request.author)
         asked = Asked(chat=request, session=session, pinned=pinned, tools=tools)
         self._speaker.check(asked)
-        reply = Reply()
+        reply = Reply(asker=session)
         self._enter(reply)
         try:
             self._open_session(session, request.author)
@@ -384,4 +386,6 @@ def _load(
         accept_licence=settings.accept_licence,
         progress=on_fetch,
     )
-    return Engine(prior, scheduler)
+    engine = Engine(prior, scheduler)
+    compile_steps(engine, settings.compile, settings.cache)
+    return engine
