@@ -16,7 +16,7 @@ from liveoak.engine import Sequence as Tokens
 from liveoak.errors import LearningError
 from liveoak.learning.asking import BRIEF, Fact, ask
 from liveoak.learning.objective import ANCHOR, Example
-from liveoak.learning.plan import Item, Plan, askable, pieces
+from liveoak.learning.plan import Item, Plan, askable, pieces, readable
 from liveoak.learning.recipe import Recipe
 from liveoak.learning.update import AdamSettings, Step, Stride, Update
 from liveoak.learning.wording import OtherWords, reword
@@ -75,7 +75,7 @@ class Course:
         self._engine, self._plan, self._material = engine, plan, material
         self._rng = random.Random(material.seed)
         self._avoid = {pair.question for pair in plan.held_out}
-        items = [*pieces(plan.lesson), *plan.lesson.demonstrations] if recipe.method == "read" else askable(plan)
+        items = readable(plan.lesson) if recipe.method == "read" else askable(plan)
         # A short lesson fills no batch: its steps are smaller, and as many as each fact's views need.
         self._count = min(recipe.batch, max(4, len(items)))
         self.steps = material.steps or max(4, math.ceil(len(items) * recipe.views[plan.lesson.effort] / self._count))

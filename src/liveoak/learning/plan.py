@@ -48,6 +48,12 @@ def askable(plan: Plan) -> list[Item]:
     return [*_by_answer(plan.facts), *plan.lesson.demonstrations]
 
 
+def readable(lesson: Lesson) -> list[Item]:
+    """What is read, where nothing is asked about: the text, and the questions as text."""
+    told = [f"{pair.question} {pair.answer}" for pair in lesson.questions]
+    return [*pieces(lesson), *told, *lesson.demonstrations]
+
+
 def pieces(lesson: Lesson) -> list[str]:
     """The lesson's text in paragraphs."""
     sentences = [sentence.text for sentence in read_lesson(lesson).sentences]
