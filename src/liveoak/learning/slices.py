@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TypeVar
 
 from liveoak.adapters import Slot
@@ -16,20 +17,24 @@ SHARED = 8
 
 
 def slices(examples: Sequence[Example], size: int = SLICE) -> list[list[Example]]:
-    """The examples in order, cut so that each part runs at most `size` tokens, or holds one example."""
+    """The examples in order, cut so that each part runs at most `size` tokens, or holds one sequence.
+
+    Neighbours over the same tokens, one for each signal for example, are one sequence.
+    """
     parts: list[list[Example]] = []
-    common = total_length = 0
+    common = total_length = count = 0
     for example in examples:
         if parts:
+            again = example.ids == parts[-1][-1].ids
             shared = min(common, common_length(parts[-1][0].ids, example.ids), example.wanted[0])
-            joined = total_length + len(example.ids)
-            run = joined - len(parts[-1]) * shared if shared >= SHARED else joined
-            if run <= size:
+            joined = total_length + (0 if again else len(example.ids))
+            run = joined - (count - again) * shared if shared >= SHARED else joined
+            if again or run <= size:
                 parts[-1].append(example)
-                common, total_length = shared, joined
+                common, total_length, count = shared, joined, count + (not again)
                 continue
         parts.append([example])
-        common, total_length = example.wanted[0], len(example.ids)
+        common, total_length, count = example.wanted[0], len(example.ids), 1
     return parts
 
 
@@ -38,12 +43,16 @@ def share_beginning(examples: Sequence[Example], slot: Slot | None, first: int =
     common = min(example.wanted[0] for example in examples)
     for example in examples[1:]:
         common = min(common, common_length(examples[0].ids, example.ids))
-    if len(examples) < 2 or common < SHARED:
-        return [Tokens(ids=e.ids, slot=slot, wanted=e.wanted) for e in examples]
+    rows = [
+        (ids, tuple(place for example in same for place in example.wanted))
+        for ids, same in groupby(examples, key=lambda example: example.ids)
+    ]
+    if len(rows) < 2 or common < SHARED:
+        return [Tokens(ids=ids, slot=slot, wanted=wanted) for ids, wanted in rows]
     head = Tokens(ids=examples[0].ids[:common], slot=slot)
     return [head] + [
-        Tokens(ids=e.ids[common:], slot=slot, prefix=first, wanted=tuple(place - common for place in e.wanted))
-        for e in examples
+        Tokens(ids=ids[common:], slot=slot, prefix=first, wanted=tuple(place - common for place in wanted))
+        for ids, wanted in rows
     ]
 
 

@@ -1,4 +1,10 @@
-"""A prior that knows nothing: about a million random parameters and a tokenizer of bytes, made in memory."""
+"""A prior that knows nothing: about a million random parameters and a tokenizer of bytes, made in memory.
+
+It is drawn so that an adapter can make something of it. Every layer keeps the size of what passes through it, so that
+there are features to combine. The head, which no adapter changes, is not the embeddings again: else the token just read
+would be the likeliest next one. Its rows allow logits up to 13, enough to be sure among 259 tokens, and at first they
+spread by 1.1, so that nothing is likely yet.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +21,8 @@ from liveoak.priors.templates import CHATML
 
 CONTEXT = 2048
 _CONTROLS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
-_STD = 0.02
+_HEAD_STD = 0.1
+"""A hidden state has norm sqrt(width), a row of the head this times sqrt(width): no logit exceeds their product."""
 
 
 def scratch_model(dtype: torch.dtype, *, seed: int = 0) -> tuple[Any, str]:
@@ -28,7 +35,7 @@ def scratch_model(dtype: torch.dtype, *, seed: int = 0) -> tuple[Any, str]:
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=CONTEXT,
-        tie_word_embeddings=True,
+        tie_word_embeddings=False,
         bos_token_id=256,
         eos_token_id=258,
         pad_token_id=256,
@@ -40,10 +47,16 @@ def scratch_model(dtype: torch.dtype, *, seed: int = 0) -> tuple[Any, str]:
     with torch.no_grad():
         for name, value in sorted(model.named_parameters()):
             if value.dim() > 1:
-                noise = (draw.random(tuple(value.shape)) * 2 - 1) * (_STD * 3**0.5)
+                noise = (draw.random(tuple(value.shape)) * 2 - 1) * (_std(name, value) * 3**0.5)
                 value.copy_(torch.from_numpy(noise))
             update(digest, name, value.detach())
     return model.to(dtype), digest.hexdigest()
+
+
+def _std(name: str, weights: torch.Tensor) -> float:
+    if name == "lm_head.weight":
+        return _HEAD_STD
+    return 1.0 if name == "model.embed_tokens.weight" else weights.shape[1] ** -0.5
 
 
 def byte_tokenizer() -> transformers.PreTrainedTokenizerFast:

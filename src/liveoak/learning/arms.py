@@ -1,0 +1,69 @@
+"""Ways to learn from a stream: which signals, how much each counts, how fast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from liveoak.errors import BadSettings
+from liveoak.records import Origin
+from liveoak.signals import BalanceSettings, RewardSettings, TransitionSettings
+
+Transition = Literal["off", "answers", "selected", "naive"]
+"""What is learned of the world's answers. `answers`: those to an action, evenly. `selected`: of those, what is left to
+learn, by a reference. `naive`: all that is observed, in one mean with the agent's own tokens."""
+EVERYBODYS = frozenset({Origin.ACTED, Origin.DEMONSTRATED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnerSettings:
+    """What is learned from, and how fast."""
+
+    reward: bool = True
+    """Learn from rewards."""
+    transition: Transition = "answers"
+    imitation: bool = True
+    """Learn from what was demonstrated, where something was."""
+    weight: float = 0.3
+    """What the transition signal weighs against a reward signal of 1, where it has no balance."""
+    balance: BalanceSettings | None = None
+    """Adapts that weight in each world, so that it never costs reward; None: it stays."""
+    compare: Literal["group", "world"] = "group"
+    """Which episodes' rewards are compared: those that began alike, or all of one world in a call."""
+    rewarded: RewardSettings = field(default_factory=RewardSettings)
+    select: TransitionSettings = field(default_factory=lambda: TransitionSettings(after=EVERYBODYS, boilerplate=0.5))
+    """Which answers count with `selected`."""
+    rank: int = 16
+    rate: float = 3e-3
+    """Learning rate, in Adam's units."""
+    parts: int = 2
+    """Optimizer steps that a call's episodes are dealt out to."""
+    passes: int = 1
+    """How often each episode is learned from when it is fresh."""
+    replay: float = 0.0
+    """Past episodes that are repeated, for each fresh one. They teach what they show and what followed, not rewards,
+    which were for other weights."""
+    remembered: int = 256
+    """Past episodes that are kept to be repeated."""
+    anchor: float = 0.0
+    """Weight of KL(prior || current)."""
+
+    def __post_init__(self) -> None:
+        if not (self.rank >= 1 and self.rate > 0 and self.parts >= 1 and self.passes >= 1 and self.remembered >= 0):
+            raise BadSettings(f"{self!r}: expected rank, parts and passes >= 1, rate > 0 and remembered >= 0")
+        if min(self.weight, self.replay, self.anchor) < 0:
+            raise BadSettings(f"{self!r}: expected weight, replay and anchor >= 0")
+        if not self.reward and self.transition == "off" and not self.imitation:
+            raise BadSettings("a learner without reward, transition and imitation learns nothing: name a signal")
+
+
+ARMS: Mapping[str, LearnerSettings] = {
+    "reward": LearnerSettings(transition="off"),
+    "transition": LearnerSettings(reward=False),
+    "both": LearnerSettings(),
+    "selected": LearnerSettings(transition="selected", balance=BalanceSettings()),
+    "naive": LearnerSettings(transition="naive"),
+    "imitation": LearnerSettings(reward=False, transition="off"),
+}
+"""Ways to learn, by name; `selected` is both with selection and an adaptive balance."""

@@ -1,0 +1,30 @@
+"""Episodes that somebody better lives in the agent's place, to be imitated."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+
+from liveoak.learning.lived import Lived
+from liveoak.learning.transcript import Layout, Transcript
+from liveoak.worlds import World, mediocre, play
+
+
+def demonstrated(
+    layout: Layout, world: World, seeds: Iterable[int], *, skill: float = 1.0, chance: int = 0, window: int = 1024
+) -> Iterator[Lived]:
+    """One episode of each seed. `skill` is how often the expert acts, who else guesses; `chance` seeds the guesses.
+
+    Raises:
+        WorldError: the world failed, or knows no expert.
+        UserError: instructions and first observation fill the window.
+    """
+    for seed in seeds:
+        shown = play(world, seed, mediocre(skill, random.Random(f"{chance}/{seed}")))
+        transcript = Transcript(layout, world.instructions, shown.opening, window=window)
+        sight = 0
+        for action, step in shown.deeds:
+            transcript.demonstrate(action)
+            before, sight = sight, step.info.get("window", 0)
+            transcript.observe(step.observation, apart=sight != before, over=step.done)
+        yield transcript.lived(f"shown-{world.name}-{seed}", world=world.name, group=str(seed))

@@ -1,0 +1,290 @@
+"""The learner of one continuous stream: finished episodes come in, steps on one slot go out. No phases.
+
+What each signal makes of an episode is `liveoak.signals`' matter; here is which signals are asked, how much each
+counts, what of the past is repeated, and what is remembered from one call to the next.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from liveoak.adapters import Slot
+from liveoak.engine import Engine
+from liveoak.learning.anchoring import Anchors
+from liveoak.learning.arms import EVERYBODYS, LearnerSettings
+from liveoak.learning.crediting import credited
+from liveoak.learning.lived import Lived, by_window
+from liveoak.learning.memory import Memory, load_state, save_state
+from liveoak.learning.objective import ANCHOR, REWARD, Example
+from liveoak.learning.reservoir import Reservoir
+from liveoak.learning.scoring import costs
+from liveoak.learning.update import AdamSettings, Step, Stride, Update, step_together
+from liveoak.records import Credit
+from liveoak.signals import (
+    Balance,
+    Measured,
+    TransitionSettings,
+    imitation,
+    naive_transition,
+    reward,
+    transition,
+    wanted,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What one call did."""
+
+    losses: Mapping[str, float]
+    """Nats per credited token by signal, before each step, over the steps on fresh episodes."""
+    credited: Mapping[str, int]
+    """Tokens with credit by signal, each counted once."""
+    steps: int
+    """0: nothing had credit."""
+    processed: int
+    """Tokens that were run forward and backward."""
+    silent: tuple[str, ...]
+    """For each group of episodes without reward credit, why."""
+    groups: int
+    reward: float | None
+    """Mean worth of the rewarded episodes."""
+    weights: Mapping[str, float]
+    """By world, what the transition signal weighed."""
+
+
+class Learner:
+    """Learns into `slot`, which whoever acts may read between two calls."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: LearnerSettings,
+        *,
+        seed: int = 0,
+        slot: Slot | None = None,
+        reference: Slot | None = None,
+        memory: Memory | None = None,
+        anchors: Anchors | None = None,
+        adam: AdamSettings | None = None,
+    ) -> None:
+        """`slot`, `reference` and `memory` go on from where they are; without, they begin. `anchors` is what the anchor
+        holds; without, it holds the agent's own actions."""
+        self.engine, self.settings, self.seed = engine, settings, seed
+        bank, adam = engine.bank, adam or AdamSettings()
+        self.slot = slot or bank.new_slot(rank=settings.rank, seed=seed)
+        self._update = Update(engine, self.slot, {ANCHOR: settings.anchor}, adam)
+        self.reference: Slot | None = None
+        """Learns from all that is observed, and only says what could be known."""
+        if settings.transition == "selected":
+            self.reference = reference or bank.new_slot(rank=settings.rank, seed=seed + 1)
+            self._watching = Update(engine, self.reference, {}, adam)
+        self.memory = memory or Memory(past=Reservoir(room=settings.remembered, seed=seed))
+        self._anchors = anchors or Anchors(engine)
+
+    @classmethod
+    def resume(
+        cls, engine: Engine, settings: LearnerSettings, folder: Path, *, seed: int = 0, anchors: Anchors | None = None
+    ) -> Self:
+        """A learner that goes on from what `save` kept.
+
+        Raises:
+            StorageError: missing or damaged files.
+            Conflict: it was kept over another prior.
+        """
+        slot, reference, memory = load_state(engine.bank, folder)
+        return cls(engine, settings, seed=seed, slot=slot, reference=reference, memory=memory, anchors=anchors)
+
+    def save(self, folder: Path) -> None:
+        """Keep all that it is in a folder that does not exist yet; written whole or not at all.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        save_state(folder, self.slot, self.reference, self.memory)
+
+    def learn(self, episodes: Sequence[Lived], *, stale: bool = False) -> Report:
+        """Learn from finished episodes, each given once. `stale`: other weights than the slot's acted in them.
+
+        Raises:
+            LearningError: the update diverged; the steps before it stay.
+        """
+        memory = self.memory
+        rng = random.Random(f"learn/{self.seed}/{memory.calls}")
+        repeated = memory.past.some(round(self.settings.replay * len(episodes))) if self.settings.replay else []
+        weights = {one.world: self._weight(one.world) for one in episodes}
+        silent, groups, advantages = self._rewards(episodes)
+        proximal = self._proximal(episodes) if stale and self.settings.reward else [None] * len(episodes)
+        seen = self._transitions([*episodes, *repeated])
+        made: list[list[Example]] = []
+        for place, one in enumerate((*episodes, *repeated)):
+            fresh = place < len(episodes)
+            own = [(advantages[place], proximal[place])] if fresh and self.settings.reward else []
+            own += [(_times(credit, self._weight(one.world)), None) for credit in seen[place]]
+            if self.settings.imitation:
+                own.append((imitation(one.episode.rendered), None))
+            made.append(_examples(one, own))
+        done = self._steps(made, len(episodes), rng)
+        worths = [worth for one in episodes if (worth := one.worth) is not None]
+        self._remember(episodes)
+        return Report(
+            losses=_means(done),
+            credited=_counted(made[: len(episodes)]),
+            steps=len(done),
+            processed=sum(step.processed for step in done),
+            silent=tuple(silent),
+            groups=groups,
+            reward=sum(worths) / len(worths) if worths else None,
+            weights=weights if self.settings.transition != "off" else {},
+        )
+
+    def _weight(self, world: str) -> float:
+        if self.settings.transition == "naive":
+            return 1.0
+        balance = self.memory.balances.get(world)
+        if self.settings.balance is None or not self.settings.reward:
+            return self.settings.weight if self.settings.reward else 1.0
+        return (balance or Balance(settings=self.settings.balance)).weight
+
+    def _rewards(self, episodes: Sequence[Lived]) -> tuple[list[str], int, list[Credit]]:
+        """Why groups are silent, how many groups there are, and the credit of each episode."""
+        if not self.settings.reward:
+            return [], 0, []
+        groups: dict[str, list[int]] = {}
+        for place, one in enumerate(episodes):
+            key = f"{one.world}/{one.group}" if self.settings.compare == "group" else one.world
+            groups.setdefault(key, []).append(place)
+        silent: list[str] = []
+        found: dict[int, Credit] = {}
+        for places in groups.values():
+            done = reward([episodes[place].episode for place in places], self.settings.rewarded)
+            silent += [done.silent] if done.silent else []
+            found |= dict(zip(places, done.credits, strict=True))
+        return silent, len(groups), [found[place] for place in range(len(episodes))]
+
+    def _transitions(self, episodes: Sequence[Lived]) -> list[list[Credit]]:
+        """None or one credit for each episode."""
+        mode = self.settings.transition
+        if mode == "off":
+            return [[] for _ in episodes]
+        if mode == "naive":
+            return [[naive_transition(one.episode.rendered)] for one in episodes]
+        if mode == "answers":
+            plain = TransitionSettings(after=EVERYBODYS)
+            return [[transition(one.episode, plain)] for one in episodes]
+        select = self.settings.select
+        places = [wanted(one.episode.rendered, select) for one in episodes]
+        current, reference = (costs(self.engine, slot, episodes, places) for slot in (self.slot, self.reference))
+        return [
+            [
+                transition(
+                    one.episode,
+                    select,
+                    boilerplate=self.memory.boilerplate,
+                    measured=Measured(current=now, reference=known),
+                )
+            ]
+            for one, now, known in zip(episodes, current, reference, strict=True)
+        ]
+
+    def _proximal(self, episodes: Sequence[Lived]) -> list[Mapping[int, float]]:
+        """Log-probabilities of the actions under the weights that this call starts from."""
+        places = [[place for turn in one.episode.acted for place in turn.places] for one in episodes]
+        found = costs(self.engine, self.slot, episodes, places)
+        return [{place: -value for place, value in one.items()} for one in found]
+
+    def _steps(self, made: Sequence[list[Example]], fresh: int, rng: random.Random) -> list[Step]:
+        """Deal the episodes out to steps, what is repeated among them."""
+        done: list[Step] = []
+        for _ in range(self.settings.passes):
+            order, repeated = list(range(fresh)), list(range(fresh, len(made)))
+            rng.shuffle(order)
+            for part in range(self.settings.parts):
+                mine = [*order[part :: self.settings.parts], *repeated[part :: self.settings.parts]]
+                strides = self._strides([example for place in mine for example in made[place]])
+                for step in step_together(strides)[:1]:
+                    if not isinstance(step, Step):
+                        raise step
+                    done.append(step)
+        return done
+
+    def _strides(self, examples: list[Example]) -> list[Stride]:
+        """What the slot learns, and what its reference does; nothing where nothing has credit."""
+        if not any(any(example.credit) for example in examples):
+            return []
+        rate = self.settings.rate
+        if self.settings.anchor:
+            examples = [*examples, *self._anchors.examples(examples, self.memory.calls)]
+        examples = sorted(examples, key=lambda example: example.ids)
+        self._update.alphas = {ANCHOR: self.settings.anchor, **self._alphas(examples)}
+        return [Stride(update=self._update, examples=examples, rate=rate)]
+
+    def _alphas(self, examples: Sequence[Example]) -> dict[str, float]:
+        """The naive way: one mean over all tokens, so that many observed ones drown a few actions."""
+        if self.settings.transition != "naive":
+            return {}
+        counts: dict[str, int] = {}
+        for example in examples:
+            counts[example.signal] = counts.get(example.signal, 0) + sum(credit != 0 for credit in example.credit)
+        counts.pop(ANCHOR, None)
+        return {signal: count / sum(counts.values()) for signal, count in counts.items()}
+
+    def _remember(self, episodes: Sequence[Lived]) -> None:
+        settings, memory = self.settings, self.memory
+        balances = dict(memory.balances)
+        if settings.balance is not None and settings.reward and settings.transition != "off":
+            for world in dict.fromkeys(one.world for one in episodes):
+                worths = [worth for one in episodes if one.world == world and (worth := one.worth) is not None]
+                mean = sum(worths) / len(worths) if worths else None
+                balances[world] = balances.get(world, Balance(settings=settings.balance)).after(mean)
+        boilerplate = memory.boilerplate
+        if settings.transition == "selected":
+            boilerplate = boilerplate.after([one.episode.rendered for one in episodes], settings.select.after)
+            self._watch(episodes)
+        past = memory.past.after(episodes) if settings.replay else memory.past
+        self.memory = replace(memory, calls=memory.calls + 1, past=past, balances=balances, boilerplate=boilerplate)
+
+    def _watch(self, episodes: Sequence[Lived]) -> None:
+        """The reference learns after it was asked, so that it is only ever asked about what it has not seen."""
+        made = [
+            example for one in episodes for example in _examples(one, [(naive_transition(one.episode.rendered), None)])
+        ]
+        for part in range(self.settings.parts):
+            some = sorted(made[part :: self.settings.parts], key=lambda example: example.ids)
+            if some:
+                self._watching.step(some, self.settings.rate)
+
+
+def _examples(lived: Lived, credits: Sequence[tuple[Credit, Mapping[int, float] | None]]) -> list[Example]:
+    found: list[Example] = []
+    for credit, proximal in credits:
+        acted = lived.episode.acted if credit.signal == REWARD else ()
+        example = credited(lived.episode.rendered, credit, acted, proximal)
+        found += by_window(lived, example) if example is not None else []
+    return found
+
+
+def _times(credit: Credit, weight: float) -> Credit:
+    if weight == 1:
+        return credit
+    return Credit(signal=credit.signal, weights=tuple(weight * value for value in credit.weights))
+
+
+def _means(steps: Sequence[Step]) -> dict[str, float]:
+    found: dict[str, list[float]] = {}
+    for step in steps:
+        for signal, value in step.losses.items():
+            found.setdefault(signal, []).append(value)
+    return {signal: sum(values) / len(values) for signal, values in found.items()}
+
+
+def _counted(made: Sequence[Sequence[Example]]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for examples in made:
+        for example in examples:
+            found[example.signal] = found.get(example.signal, 0) + sum(credit != 0 for credit in example.credit)
+    return found

@@ -1,0 +1,103 @@
+"""What a learner carries from one call to the next besides its slots, and the folder that keeps it all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from liveoak.adapters import Bank, Slot, load_snapshot, save_snapshot
+from liveoak.errors import StorageError
+from liveoak.learning.reservoir import Reservoir
+from liveoak.signals import Balance, Boilerplate
+from liveoak.signals.boilerplate import Follower
+
+_MEMORY, _SLOT, _REFERENCE = "memory.json", "slot", "reference"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """All that a learner carries along besides its slots. Pure data, so that it can be kept."""
+
+    calls: int = 0
+    past: Reservoir
+    balances: Mapping[str, Balance] = field(default_factory=dict[str, Balance])
+    boilerplate: Boilerplate = field(default_factory=Boilerplate)
+
+
+def save_state(folder: Path, slot: Slot, reference: Slot | None, memory: Memory) -> None:
+    """Write a learner into `folder`, which must not exist.
+
+    Raises:
+        StorageError: it exists, or cannot be written; nothing is left behind.
+    """
+    draft = folder.with_name(f".{folder.name}.draft-{os.getpid()}")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        if folder.exists():
+            raise StorageError(f"learner not kept in {str(folder)!r}: it exists; name a new folder")
+        draft.mkdir(parents=True)
+        save_snapshot(slot, draft / _SLOT)
+        if reference is not None:
+            save_snapshot(reference, draft / _REFERENCE)
+        content = json.dumps(_as_json(memory))
+        told = {"sha256": _digest(content), "content": content}
+        with (draft / _MEMORY).open("w", encoding="utf-8") as file:
+            json.dump(told, file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(folder)
+    except OSError as error:
+        raise StorageError(f"learner not kept in {str(folder)!r}: {error}; free some space and try again") from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def load_state(bank: Bank, folder: Path) -> tuple[Slot, Slot | None, Memory]:
+    """
+    Raises:
+        StorageError: missing or damaged files.
+        Conflict: it was kept over another prior.
+    """
+    try:
+        told = json.loads((folder / _MEMORY).read_text(encoding="utf-8"))
+        if _digest(told["content"]) != told["sha256"]:
+            raise ValueError(f"{_MEMORY} was damaged")
+        memory = _of_json(json.loads(told["content"]))
+    except (OSError, ValueError, TypeError, KeyError, ValidationError) as error:
+        raise StorageError(
+            f"learner in {str(folder)!r} cannot be read: {type(error).__name__}: {error}; go on from an older one"
+        ) from None
+    reference = folder / _REFERENCE
+    return (
+        load_snapshot(bank, folder / _SLOT),
+        load_snapshot(bank, reference) if reference.exists() else None,
+        memory,
+    )
+
+
+def _as_json(memory: Memory) -> dict[str, Any]:
+    """Boilerplate is a table with tuples as keys, which JSON has none of."""
+    seen = [(context, asdict(follower)) for context, follower in memory.boilerplate.seen.items()]
+    return {"memory": asdict(replace(memory, boilerplate=replace(memory.boilerplate, seen={}))), "seen": seen}
+
+
+def _of_json(value: dict[str, Any]) -> Memory:
+    memory = _READER.validate_python(value["memory"])
+    seen = _SEEN.validate_python(value["seen"])
+    return replace(memory, boilerplate=replace(memory.boilerplate, seen=dict(seen)))
+
+
+def _digest(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+_READER = TypeAdapter(Memory)
+_SEEN = TypeAdapter(list[tuple[tuple[int, ...], Follower]])
