@@ -18,6 +18,7 @@ from liveoak.errors import Conflict, NotFound, StorageError, UserError
 from liveoak.experience import Experience
 from liveoak.gate import Chain
 from liveoak.gate import chain as chain_module
+from liveoak.gate.shelf import size_of
 from liveoak.learning.objective import Example
 from liveoak.learning.update import AdamSettings, Update
 from liveoak.records import Lesson, Session, Verdict, Version
@@ -43,8 +44,8 @@ def folder(tmp_path: Path) -> Path:
 def reopen(engine: Engine, experience: Experience, folder: Path) -> Callable[..., Chain]:
     clock = itertools.count(10.0)
 
-    def opened(agent: str = "oak", prior: str = PRIOR) -> Chain:
-        return Chain(experience, engine.bank, folder, agent=agent, prior=prior, clock=lambda: next(clock))
+    def opened(agent: str = "oak", prior: str = PRIOR, room: int = 2**20) -> Chain:
+        return Chain(experience, engine.bank, folder, agent=agent, prior=prior, clock=lambda: next(clock), room=room)
 
     return opened
 
@@ -346,10 +347,17 @@ def test_what_was_never_proved_is_retired(chain: Chain, learn: Callable[..., Ver
 
 
 def test_only_so_many_versions_stay_in_memory(
-    chain: Chain, engine: Engine, learn: Callable[..., Version], monkeypatch: pytest.MonkeyPatch
+    chain: Chain,
+    engine: Engine,
+    learn: Callable[..., Version],
+    reopen: Callable[..., Chain],
+    monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(chain_module, "_LOADED", 2)
     versions = [learn() for _ in range(3)]
+    slot = chain.slot(versions[0])
+    assert slot is not None
+    chain = reopen(room=2 * size_of(slot))
+    del slot
     loads: list[str] = []
     real = chain_module.load_snapshot
 
@@ -370,11 +378,9 @@ def test_only_so_many_versions_stay_in_memory(
     assert torch.equal(logits(engine, chain.slot(c)), logits(engine, chain.draft(c, rank=2, seed=0)))
 
 
-def test_threads_may_ask_for_slots_at_once(
-    chain: Chain, learn: Callable[..., Version], monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(chain_module, "_LOADED", 1)
+def test_threads_may_ask_for_slots_at_once(learn: Callable[..., Version], reopen: Callable[..., Chain]):
     versions = [learn() for _ in range(3)]
+    chain = reopen(room=0)
     faults: list[Exception] = []
 
     def ask(offset: int) -> None:

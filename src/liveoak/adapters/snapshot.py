@@ -91,6 +91,8 @@ def _facts(slot: Slot) -> dict[str, Any]:
 
 
 def _tensors(slot: Slot) -> dict[str, torch.Tensor]:
+    if not slot.master.numel():
+        raise ValueError("the slot was made slim for serving: there is nothing left of it to save")
     found = {"master": slot.master, "first_moment": slot.first_moment, "second_moment": slot.second_moment}
     return {name: tensor.detach().cpu().contiguous() for name, tensor in found.items() if tensor is not None}
 

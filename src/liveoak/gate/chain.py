@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,23 +11,31 @@ from liveoak.adapters import Bank, Slot, digest, load_snapshot, save_snapshot
 from liveoak.errors import Conflict
 from liveoak.experience import Experience
 from liveoak.gate.lineage import ID_LENGTH, Lineage
+from liveoak.gate.shelf import Shelf
 from liveoak.records import Verdict, Version
 
-_LOADED = 16
-"""Versions whose weights stay in memory; the one used longest ago goes first."""
+ROOM = 2**30
+"""Bytes of memory for the weights of versions."""
 
 
 class Chain:
     """The versions of one agent over one prior: its lineage, and the slots that serve it."""
 
     def __init__(
-        self, experience: Experience, bank: Bank, folder: Path, *, agent: str, prior: str, clock: Callable[[], float]
+        self,
+        experience: Experience,
+        bank: Bank,
+        folder: Path,
+        *,
+        agent: str,
+        prior: str,
+        clock: Callable[[], float],
+        room: int = ROOM,
     ) -> None:
         self._experience, self._bank, self._folder = experience, bank, folder
         self._agent, self._prior, self._clock = agent, prior, clock
         self._lineage = Lineage(experience, folder, agent=agent, clock=clock)
-        self._loaded: OrderedDict[str, Slot] = OrderedDict()
-        self._loading = threading.Lock()
+        self._shelf = Shelf(self._load, room=room)
         self._begin()
         self._lineage.mend()
 
@@ -46,16 +52,11 @@ class Chain:
         return self._lineage.line(session)
 
     def slot(self, version: Version) -> Slot | None:
-        """The weights of a version, for serving; None is the prior itself."""
-        if version.parent is None:
-            return None
-        with self._loading:
-            if version.id not in self._loaded:
-                self._loaded[version.id] = load_snapshot(self._bank, self._folder / version.id, optimizer=False)
-                while len(self._loaded) > _LOADED:
-                    self._loaded.popitem(last=False)
-            self._loaded.move_to_end(version.id)
-            return self._loaded[version.id]
+        """The weights of a version, for serving; None is the prior itself.
+
+        Whoever holds a slot goes on with it, whatever is served or retired meanwhile.
+        """
+        return None if version.parent is None else self._shelf.get(version.id)
 
     def draft(self, version: Version, *, rank: int, seed: int) -> Slot:
         """A slot that goes on from a version, optimizer state and all."""
@@ -91,10 +92,13 @@ class Chain:
             if written:
                 save_snapshot(slot, folder)
             try:
+                # Into memory before anybody is sent to it, so that no reply waits for the disk.
+                self._shelf.get(id)
                 self._experience.add_version(version)
             except BaseException:
                 # Weights that the record does not know must not lie about: their lesson may have been erased.
                 if written:
+                    self._shelf.drop((id,))
                     shutil.rmtree(folder, ignore_errors=True)
                 raise
             self._lineage.move(session, version, f"lesson {lesson}")
@@ -115,13 +119,16 @@ class Chain:
     def retire(self, ids: tuple[str, ...], why: str) -> None:
         """Never serve these again, and remove their weights. Heads on them fall back to the nearest ancestor left."""
         self._lineage.retire(ids, why)
-        with self._loading:
-            for id in ids:
-                self._loaded.pop(id, None)
+        self._shelf.drop(ids)
 
     def retire_unproven(self, lesson: str) -> None:
         """Retire what was made of a lesson whose proof was never recorded."""
-        self._lineage.retire_unproven(lesson)
+        self._shelf.drop(self._lineage.retire_unproven(lesson))
+
+    def _load(self, id: str) -> Slot:
+        slot = load_snapshot(self._bank, self._folder / id, optimizer=False)
+        slot.slim()
+        return slot
 
     def _begin(self) -> None:
         """The first version is the prior itself."""

@@ -121,10 +121,11 @@ class Lineage:
         for id in ids:
             shutil.rmtree(self._folder / id, ignore_errors=True)
 
-    def retire_unproven(self, lesson: str) -> None:
-        """Retire what was made of a lesson whose proof was never recorded: nobody was told of it."""
-        made = [version.id for version in self._experience.versions(self._agent) if lesson in version.lessons]
-        self.retire(tuple(made), "the process ended before its lesson was proved")
+    def retire_unproven(self, lesson: str) -> tuple[str, ...]:
+        """Retire what was made of a lesson whose proof was never recorded: nobody was told of it. Gives what it was."""
+        made = tuple(version.id for version in self._experience.versions(self._agent) if lesson in version.lessons)
+        self.retire(made, "the process ended before its lesson was proved")
+        return made
 
     def mend(self) -> None:
         """Finish what a process that was killed had begun: erasures, and weights that no record names."""
