@@ -14,7 +14,7 @@ from torch import Tensor
 from liveoak.adapters import Slot
 from liveoak.engine import Engine, Sequence
 from liveoak.learning.objective import ANCHOR, Example, losses, normalisers, total
-from liveoak.learning.update import AdamSettings, Update
+from liveoak.learning.update import AdamSettings, Step, Stride, Update, step_together
 
 LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -134,8 +134,9 @@ def example(ids: tuple[int, ...]) -> Example:
     return Example(signal="imitation", ids=ids[:-1], wanted=wanted, credit=(1.0,) * len(wanted), targets=ids[1:])
 
 
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another slot"])
 @pytest.mark.parametrize(("family", "clip"), [("llama", float("inf")), ("gemma3", 0.5), ("qwen2", 0.5)])
-def test_a_hundred_steps_equal_peft_with_adamw(family: str, clip: float) -> None:
+def test_a_hundred_steps_equal_peft_with_adamw(family: str, clip: float, beside: bool) -> None:
     engine = tiny_engine(family)
     slot = engine.bank.new_slot(rank=4, alpha=8.0, seed=3)
     twin = peft_twin(family, slot)
@@ -143,13 +144,19 @@ def test_a_hundred_steps_equal_peft_with_adamw(family: str, clip: float) -> None
     trained = [parameter for parameter in twin.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=2e-3, betas=(adam.beta1, adam.beta2), eps=adam.epsilon, weight_decay=0.0)
     update = Update(engine, slot, {}, adam)
+    other = Update(engine, engine.bank.new_slot(rank=3, seed=4), {}, adam)
     texts = [some_ids(10 + seed, seed) for seed in range(6)]
     ours: list[float] = []
     theirs: list[float] = []
     clipped = 0
     for step in range(100):
         pair = texts[step % 6], texts[(step + 1) % 6]
-        ours.append(update.step([example(ids) for ids in pair], 2e-3).losses["imitation"])
+        strides = [Stride(update=update, examples=[example(ids) for ids in pair], rate=2e-3)]
+        if beside:
+            strides.insert(0, Stride(update=other, examples=[example(some_ids(12 + step % 5, step))], rate=5e-3))
+        done = step_together(strides)[-1]
+        assert isinstance(done, Step)
+        ours.append(done.losses["imitation"])
         count = sum(len(ids) - 1 for ids in pair)
         loss = sum((len(ids) - 1) / count * peft_loss(twin, ids) for ids in pair)
         assert isinstance(loss, Tensor)
