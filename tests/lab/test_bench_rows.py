@@ -30,7 +30,13 @@ SHAPE = jobs.Shape(
     weight_bytes=2_000_000,
     linears=((10, 20),),
 )
-TOKEN = {"transformers": 0.025, "peft": 0.1, "llama.cpp": 0.004, "transformers, continuous batching": 0.05}
+TOKEN = {
+    "transformers": 0.025,
+    "transformers, compiled": 0.03,
+    "peft": 0.1,
+    "llama.cpp": 0.004,
+    "transformers, continuous batching": 0.05,
+}
 """Seconds for a token of every reply; ours takes 0.01 without adapters and 0.0125 with."""
 
 
@@ -180,7 +186,8 @@ def test_every_row_of_the_gpu_bench_is_what_the_times_say():
         ("peft", {"train_8_slots_vs_peft", "decode_8_adapters_vs_peft"}),
         ("TRL", set()),
         ("SEAL", {"lesson_vs_seal", "lesson_loss_over_seal"}),
-        ("transformers", {"decode_1_vs_transformers"}),
+        ("transformers", set()),
+        ("transformers, compiled", set()),
         ("transformers, continuous batching", set()),
         ("llama.cpp", set()),
     ],
@@ -193,6 +200,18 @@ def test_a_peer_that_is_missing_is_told_and_costs_no_other_row(
     found = run(engine_cpu, quick(CPU))
     assert whole - set(found.metrics) == rows
     assert any(f"{lost} is not installed" in one["error"] for one in found.config["failed"])
+
+
+def test_the_faster_of_two_forms_of_a_peer_is_what_we_are_held_against(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(TOKEN, "transformers, compiled", 0.02)
+    found = run(engine_cpu, quick(CPU))
+    assert found.config["decode_1_against"] == "transformers, compiled"
+    assert found.metrics["decode_1_vs_transformers"].value == pytest.approx(2.0)
+    monkeypatch.setattr(Sham, "lost", {"transformers", "transformers, compiled"})
+    found = run(engine_cpu, quick(CPU))
+    assert "decode_1_vs_transformers" not in found.metrics
+    assert {"decode_1_of_bandwidth_floor", "decode_8_adapters_vs_peft"} <= set(found.metrics)
+    assert "transformers is not installed" in [one["error"] for one in found.config["failed"]]
 
 
 def test_rows_that_need_our_training_fail_alone(monkeypatch: pytest.MonkeyPatch):

@@ -56,18 +56,25 @@ def heard(decoded: Decoded, prompts: Sequence[Line], peak_mib: float = 0.0) -> H
 
 
 def decode_one(rig: Rig, row: str, floor_row: str) -> None:
-    """One reply: against transformers, llama.cpp and the time to read the weights.
+    """One reply: against transformers as it comes or compiled, whichever is faster, llama.cpp, and reading the weights.
 
     Raises:
         LiveoakError: our side or transformers failed.
     """
     rig.stand.tell("one reply at a time")
-    found = _replies(rig, 1, {OURS: 0, "transformers": 0, "llama.cpp": 0}, ONE)
-    rig.stand.leave("llama.cpp")
+    compiled = "transformers, compiled"
+    found = _replies(rig, 1, {OURS: 0, "transformers": 0, compiled: 0, "llama.cpp": 0}, ONE)
+    rig.stand.leave("llama.cpp", compiled)
     rig.profile_later(ONE, decode=DecodeJob(prompts=rig.prompts(1, 900), tokens=rig.sizes.reply_tokens))
     rates = [one.rate for one in found[OURS]]
     rig.ledger.row(floor_row, [rate * rig.floor_seconds for rate in rates])
-    rig.ledger.ratio(row, rates, [one.rate for one in _of(rig, found, "transformers")])
+    peers = {name: [one.rate for one in found[name]] for name in ("transformers", compiled) if name in found}
+    _tell_lost(rig, found)
+    if not peers:
+        raise Unavailable(rig.stand.failed["transformers"])
+    best = max(peers, key=lambda name: statistics.fmean(peers[name]))
+    rig.ledger.notes["decode_1_against"] = best
+    rig.ledger.ratio(row, rates, peers[best])
 
 
 def decode_many(rig: Rig, row: str) -> None:

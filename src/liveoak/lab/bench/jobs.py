@@ -22,6 +22,8 @@ class Setup(Wire):
     dtype: Literal["float32", "bfloat16"]
     device: str
     threads: int
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Whether our side compiles its steps, as the setting of this name."""
     accept_licence: tuple[str, ...] = ()
 
 

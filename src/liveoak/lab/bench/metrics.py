@@ -60,13 +60,13 @@ GROUPS = ("linear", "adapters", "attention", "head_loss", "optimizer", "elementw
 """What the time of a pass goes to; `outside` is what no operator accounts for: Python, dispatch, waiting."""
 
 _MEANINGS = {
-    "linear": "products with the prior's weights",
+    "linear": "products with the prior's weights (in steps of decoding, with what the adapters add)",
     "adapters": "low-rank products of the adapters",
     "attention": "scores, softmax and weighted values",
     "head_loss": "logits and the loss",
     "optimizer": "the optimizer's step",
     "elementwise": "norms, activations, copies and all other operators",
-    "outside": "no operator at all: Python, dispatch, waiting",
+    "outside": "no operator at all: Python, dispatch, waiting, loops of compiled layers",
 }
 
 BENCH = (

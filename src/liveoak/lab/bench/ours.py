@@ -50,7 +50,7 @@ class Ours:
         # Replies in a bench have a fixed length: nothing that is drawn ends one.
         prior.tokenizer.stop_ids = frozenset()
         self._engine = Engine(prior, scheduler)
-        compile_steps(self._engine, "auto", Path(setup.cache))
+        compile_steps(self._engine, setup.compile, Path(setup.cache))
         self._decoder = Decoder(self._engine, max_running=512, cache_tokens=_cache_tokens(setup))
         scheduler.serve(self._decoder)
         self._slots: dict[int, list[Slot]] = {}

@@ -18,7 +18,9 @@ from liveoak.lab.bench.jobs import Profile, Shape
 from liveoak.lab.bench.metrics import GROUPS
 
 _PRODUCTS = ("mm", "bmm", "baddbmm", "linear", "matmul", "gemm", "einsum", "packed_linear", "grouped_mm")
-_ATTENTION = ("attention", "softmax", "baddbmm")
+_ATTENTION = ("attention", "attend", "softmax", "baddbmm")
+_OURS = "liveoak::linear"
+"""Adds what the slots add in the same operator, so that the two cannot be told apart."""
 _LOSS = ("log_softmax", "nll_loss", "cross_entropy")
 _WAITING = ("cudaDeviceSynchronize", "cudaStreamSynchronize", "cudaEventSynchronize")
 
@@ -72,6 +74,8 @@ def group_of(name: str, shapes: Sequence[Sequence[int]], shape: Shape, rank: int
         return "head_loss"
     if any(len(one) == 1 and one[0] == rank * shape.adapter_per_rank for one in sizes) or "adam" in plain:
         return "optimizer"
+    if name == _OURS:
+        return "linear"
     if any(word in plain for word in _PRODUCTS):
         return _product(sizes, shape, rank)
     if any(word in plain for word in _ATTENTION):

@@ -25,5 +25,6 @@ def setup_for(order: Order, device: str | None = None) -> Setup:
         dtype=cast("Literal['float32', 'bfloat16']", dtype),
         device=place.type,
         threads=settings.threads or len(os.sched_getaffinity(0)),
+        compile=settings.compile,
         accept_licence=settings.accept_licence,
     )

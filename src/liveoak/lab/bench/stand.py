@@ -17,6 +17,7 @@ SIDES = {
     OURS: "liveoak.lab.bench.ours:Ours",
     "machine": "liveoak.lab.bench.ceilings:Machine",
     "transformers": "liveoak.lab.bench.peers.plain:Generate",
+    "transformers, compiled": "liveoak.lab.bench.peers.plain:Compiled",
     "transformers, continuous batching": "liveoak.lab.bench.peers.plain:Continuous",
     "peft": "liveoak.lab.bench.peers.lora:Lora",
     "SEAL": "liveoak.lab.bench.peers.seal:make",

@@ -88,7 +88,8 @@ class Lora:
         names = [f"a{place % count}" for place in range(len(job.prompts))]
         # Evaluation mode: in training a mixed batch means nothing to peft.
         self._model.eval()
-        return generated(self._model, job, self._setup.device, names if job.adapters else None)
+        mixed = {"adapter_names": names} if job.adapters else {}
+        return generated(self._model, job, self._setup.device, **mixed)
 
     def _adapt(self, count: int, rank: int, *, wide: bool, random: bool = False) -> None:
         """Fresh adapters `a0`, `a1`, ... on the model, which is loaded once."""

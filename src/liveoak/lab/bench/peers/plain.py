@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,6 +13,8 @@ from liveoak.lab.bench import jobs
 from liveoak.lab.bench.peers.found import load_model, need
 
 _PAGE = 64
+_STATIC = 1024
+"""Tokens that a static cache has room for."""
 
 
 class Generate:
@@ -23,6 +25,21 @@ class Generate:
 
     def decode(self, job: jobs.DecodeJob) -> jobs.Decoded:
         return generated(self._model, job, self._device)
+
+
+class Compiled:
+    """`generate` with its static cache, each step compiled by torch. The first call takes minutes."""
+
+    def __init__(self, setup: jobs.Setup) -> None:
+        self._model, self._device = load_model(setup), setup.device
+
+    def decode(self, job: jobs.DecodeJob) -> jobs.Decoded:
+        config = need("transformers.generation.configuration_utils").CompileConfig(mode="default", dynamic=False)
+        # Without it transformers compiles on accelerators alone.
+        config._compile_all_devices = True
+        # Of one size for all prompts, so that nothing is compiled twice.
+        cache = need("transformers").StaticCache(config=self._model.config, max_cache_len=_STATIC)
+        return generated(self._model, job, self._device, compile_config=config, past_key_values=cache)
 
 
 class Continuous:
@@ -55,13 +72,12 @@ class Continuous:
         return jobs.Decoded(times=tuple(tuple(at - began for at in reply.timestamps) for reply in out.values()))
 
 
-def generated(model: Any, job: jobs.DecodeJob, device: str, adapter_names: Sequence[str] | None = None) -> jobs.Decoded:
+def generated(model: Any, job: jobs.DecodeJob, device: str, **more: Any) -> jobs.Decoded:
     """One batch through `generate`; a stopping criterion that never stops notes when each token came."""
     width = max(map(len, job.prompts))
     ids = torch.tensor([[0] * (width - len(prompt)) + list(prompt) for prompt in job.prompts], device=device)
     mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in job.prompts], device=device)
     times: list[float] = []
-    extra = {} if adapter_names is None else {"adapter_names": list(adapter_names)}
     began = time.perf_counter()
     with torch.inference_mode():
         model.generate(
@@ -69,7 +85,7 @@ def generated(model: Any, job: jobs.DecodeJob, device: str, adapter_names: Seque
             attention_mask=mask,
             generation_config=_greedy(job.tokens),
             stopping_criteria=need("transformers").StoppingCriteriaList([_noting(times, began, len(job.prompts))]),
-            **extra,
+            **more,
         )
     return jobs.Decoded(times=(tuple(times),) * len(job.prompts))
 
