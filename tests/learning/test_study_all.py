@@ -1,0 +1,125 @@
+"""Several lessons at once: each is studied as it would be alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from liveoak.adapters import Slot
+from liveoak.engine import Decoder, Engine
+from liveoak.errors import BadLesson, LearningError
+from liveoak.learning import study as study_module
+from liveoak.learning.course import Studied
+from liveoak.learning.objective import Example
+from liveoak.learning.recipe import Recipe
+from liveoak.learning.study import Assignment, Study
+from liveoak.learning.update import Step, Stride, step_together
+from liveoak.priors import load_prior
+from liveoak.records import Demonstration, Lesson
+
+RECIPE = Recipe(rank=4, other_words=False, anchors=0, views={"low": 1, "medium": 5, "high": 9}, least_facts=0)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine(load_prior("scratch", cache=Path("unused"), dtype=torch.float32))
+
+
+@pytest.fixture(scope="module")
+def study(engine: Engine) -> Study:
+    return Study(engine, Decoder(engine), RECIPE, ())
+
+
+def doors(count: int, opens: int) -> Lesson:
+    told = tuple(f"The door of room {n} opens at {opens}:{n:02d}." for n in range(count))
+    return Lesson(id=f"l{count}", topic="doors", statements=told)
+
+
+@pytest.fixture
+def widths(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many slots each step had."""
+    found: list[int] = []
+
+    def noted(strides: list[Stride]) -> list[Step | LearningError]:
+        found.append(len(strides))
+        return step_together(strides)
+
+    monkeypatch.setattr(study_module, "step_together", noted)
+    return found
+
+
+def test_each_lesson_ends_where_it_would_alone(engine: Engine, study: Study, widths: list[int]) -> None:
+    lessons = [doors(2, 7), doors(6, 8), doors(3, 9)]
+    ranks = (4, 2, 4)
+    past = {1: (doors(2, 7),)}
+
+    def slots() -> list[Slot]:
+        return [engine.bank.new_slot(rank=rank, seed=seed) for seed, rank in enumerate(ranks)]
+
+    alone = [
+        study.study(lesson, slot, past.get(place, ()))
+        for place, (lesson, slot) in enumerate(zip(lessons, slots(), strict=True))
+    ]
+    widths.clear()
+    told: list[tuple[int, int]] = []
+    together = study.study_all(
+        [
+            Assignment(
+                lesson=lesson,
+                slot=slot,
+                past=past.get(place, ()),
+                on_progress=(lambda _, done, total: told.append((done, total))) if place == 1 else None,
+            )
+            for place, (lesson, slot) in enumerate(zip(lessons, slots(), strict=True))
+        ]
+    )
+    for one, other in zip(alone, together, strict=True):
+        assert isinstance(other, Studied)
+        assert replace(other, slot=one.slot, loss_before=0, loss_after=0) == replace(one, loss_before=0, loss_after=0)
+        assert (other.loss_before, other.loss_after) == pytest.approx((one.loss_before, one.loss_after), rel=1e-4)
+        assert float((other.slot.master - one.slot.master).norm() / one.slot.master.norm()) < 1e-4
+        assert other.slot.gradient is None
+    steps = sorted(one.steps for one in alone)
+    assert steps[0] < steps[-1], "one of them finishes first"
+    assert widths == [sum(step < count for count in steps) for step in range(steps[-1])]
+    assert told == [(step + 1, alone[1].steps) for step in range(alone[1].steps)]
+
+
+def test_a_lesson_that_cannot_be_studied_keeps_nobody_from_it(
+    engine: Engine, study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poisoned = Demonstration(prompt="Greet me", reply="Ahoy")
+    real = study_module.Course._example  # pyright: ignore[reportPrivateUsage]
+
+    def poison(course: study_module.Course, item: object) -> Example:
+        made = real(course, item)  # type: ignore[arg-type]
+        return replace(made, credit=(float("nan"),) * len(made.credit)) if item is poisoned else made
+
+    monkeypatch.setattr(study_module.Course, "_example", poison)
+    empty = Lesson(id="empty", topic="t", statements=("is it",))
+    bad = Lesson(id="bad", topic="t", demonstrations=(poisoned,))
+    slots = [engine.bank.new_slot(rank=4) for _ in range(3)]
+    lessons = [empty, bad, doors(2, 7)]
+    done = study.study_all([Assignment(lesson=a, slot=b) for a, b in zip(lessons, slots, strict=True)])
+    assert isinstance(done[0], BadLesson)
+    assert isinstance(done[1], LearningError) and "expected a finite number" in str(done[1])
+    assert isinstance(done[2], Studied) and done[2].steps > 1
+    assert all(slot.gradient is None for slot in slots)
+
+
+def test_a_study_ends_when_its_loss_is_small_enough(engine: Engine, widths: list[int]) -> None:
+    easy = Lesson(id="e", topic="t", demonstrations=(Demonstration(prompt="Greet me", reply="Ahoy"),))
+    recipe = replace(RECIPE, pieces=0, rate=4e-3, enough=1.0)
+    study = Study(engine, Decoder(engine), recipe, ())
+    slots = [engine.bank.new_slot(rank=4) for _ in range(2)]
+    soon, late = study.study_all(
+        [Assignment(lesson=easy, slot=slots[0], steps=40), Assignment(lesson=doors(2, 8), slot=slots[1], steps=3)]
+    )
+    assert isinstance(soon, Studied) and isinstance(late, Studied)
+    assert 3 < soon.steps < 40
+    assert soon.loss_after <= 1.0 < soon.loss_before
+    assert late.steps == 3
+    assert widths == [2] * 3 + [1] * (soon.steps - 3)
