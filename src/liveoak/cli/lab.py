@@ -35,15 +35,16 @@ def list_(options: Options) -> None:
 def run(
     options: Options,
     name: Annotated[str, typer.Argument(help="The experiment.")],
-    seeds: Annotated[int | None, typer.Option(min=1, help="How many seeds (handbook: 5).")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="How many seeds (5).")] = None,
     passages: Annotated[int | None, typer.Option(min=1, help="How many passages (recipes: 20).")] = None,
     first: Annotated[int, typer.Option(min=0, help="The first seed or passage.")] = 0,
     repeats: Annotated[int | None, typer.Option(min=1, help="How many repeats of a bench (5).")] = None,
     minutes: Annotated[int | None, typer.Option(min=1, help="How long a soak is (30).")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Benches: a tiny prior and tiny sizes, to try them.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Benches and lives: tiny sizes, to try them.")] = False,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Lives at once, one thread each (one a core).")] = None,
     out: Annotated[Path, _OUT] = Path("results"),
 ) -> None:
-    """Run an experiment; finished parts of an interrupted handbook or recipe experiment are reused."""
+    """Run an experiment; finished parts of an interrupted one are reused, but for benches."""
     from liveoak.lab import Order, experiment_named
 
     experiment = experiment_named(name)
@@ -62,6 +63,7 @@ def run(
         folder=out,
         tell=notice,
         quick=quick,
+        jobs=jobs,
     )
     results = experiment.run(order)
     from liveoak.lab.report import write_report

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from liveoak.errors import LiveoakError
 from liveoak.lab.bench.metrics import BENCH
+from liveoak.lab.lives.metrics import LIVES
 from liveoak.lab.metric import Better, Metric
 
 __all__ = ["METRICS", "Better", "Metric", "metric"]
@@ -165,7 +166,7 @@ _ALL = (
         description="mean length of one exam prompt, of one arm",
     ),
 )
-METRICS: dict[str, Metric] = {metric.key: metric for metric in (*_ALL, *BENCH)}
+METRICS: dict[str, Metric] = {metric.key: metric for metric in (*_ALL, *BENCH, *LIVES)}
 
 
 def metric(key: str) -> Metric:

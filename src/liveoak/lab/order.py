@@ -31,6 +31,8 @@ class Order:
     """The first seed or passage, for work that nobody has looked at yet."""
     quick: bool = False
     """Do next to nothing of everything, to see that it works; experiments that know no such size refuse it."""
+    jobs: int | None = None
+    """Processes of one thread that live at once, in experiments on lives; None: one a core."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,38 @@ EXPERIMENTS = (
         module="liveoak.lab.recipes",
         unit="passages",
         count=20,
+    ),
+    Experiment(
+        name="bits",
+        summary="what reward, transition, both, selection and the naive loss make of the same lives, in bits too",
+        module="liveoak.lab.lives.bits",
+        unit="seeds",
+        count=5,
+        has_quick=True,
+    ),
+    Experiment(
+        name="prior-or-scratch",
+        summary="a game and a text world from expert, mediocre and no demonstrations: where do the curves cross?",
+        module="liveoak.lab.lives.prior_or_scratch",
+        unit="seeds",
+        count=5,
+        has_quick=True,
+    ),
+    Experiment(
+        name="stages-or-stream",
+        summary="a world model first and reward after, against both at once and an adaptive mix",
+        module="liveoak.lab.lives.stages_or_stream",
+        unit="seeds",
+        count=5,
+        has_quick=True,
+    ),
+    Experiment(
+        name="drift",
+        summary="a world whose rules change: recovery, forgetting and plasticity, with remedies",
+        module="liveoak.lab.lives.drift",
+        unit="seeds",
+        count=5,
+        has_quick=True,
     ),
     Experiment(
         name="bench-engine-cpu",

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from liveoak.lab.lives.lines import lines_of
+from liveoak.lab.lives.lines import picture as lines_picture
 from liveoak.lab.metrics import metric
 from liveoak.lab.plots import against_wanted, bars, curve, curves_of
 from liveoak.lab.results import Figure, Results, write_whole
@@ -42,6 +44,7 @@ def render(results: Results, picture: tuple[str, bytes] | None = None) -> str:
     """The page as text. `picture` is the first one with its title, where it is drawn already."""
     pictures = [picture or _picture(results)]
     pictures += [(drawn.title, curve(results, drawn)) for drawn in curves_of(results)]
+    pictures += [(drawn.title, lines_picture(drawn)) for drawn in lines_of(results.config)[1:]]
     title = html.escape(f"{results.name}, liveoak {results.liveoak}")
     parts = [
         "<!doctype html>",
@@ -66,7 +69,9 @@ def render(results: Results, picture: tuple[str, bytes] | None = None) -> str:
 
 
 def _picture(results: Results) -> tuple[str, bytes]:
-    """Recall where there was an exam, else the figures against what is wanted of them."""
+    """Curves over episodes, recall where there was an exam, else the figures against what is wanted of them."""
+    if lines := lines_of(results.config):
+        return lines[0].title, lines_picture(lines[0])
     examined = any(key in results.metrics for key in _RECALLS) or any("recall" in arm for arm in results.arms.values())
     drawn = None if examined else against_wanted(results)
     return ("Recall on the exam", bars(results, _RECALLS)) if drawn is None else ("Against what is wanted", drawn)
@@ -174,7 +179,7 @@ def _image(name: str, data: bytes) -> str:
     return f'<img alt="{html.escape(name)}" src="data:image/png;base64,{encoded}">'
 
 
-_SHOWN_ELSEWHERE = frozenset({"curves", "claims", "exam"})
+_SHOWN_ELSEWHERE = frozenset({"curves", "lines", "claims", "exam"})
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#20272b}"
     "table{border-collapse:collapse;margin:.5rem 0}td,th{border-bottom:1px solid #d8dee2;padding:.25rem .7rem;"

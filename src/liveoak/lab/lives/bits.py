@@ -1,0 +1,181 @@
+"""The experiment `bits`: what each signal makes of the same lives, in episodes and in bits.
+
+Arms: reward alone, transition alone, both, both with selection and an adaptive balance, the naive loss on all that was
+observed; and, where a world is one turn, TRL's GRPOTrainer on the same prior, as somebody else's reward alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from liveoak.lab.intervals import Interval
+from liveoak.lab.lives.curves import threshold_between
+from liveoak.lab.lives.life import Figures, Life, Stage, live
+from liveoak.lab.lives.running import figures_by_arm, finished, run_lives, world_scores
+from liveoak.lab.lives.tables import (
+    Table,
+    bit_lines,
+    figure_of,
+    final_score,
+    paired,
+    ratio,
+    reached,
+    score_lines,
+)
+from liveoak.lab.order import Order
+from liveoak.lab.results import Figure, Results, figure
+from liveoak.learning.arms import ARMS, LearnerSettings
+
+PEER = "trl grpo"
+"""The arm of somebody else."""
+OURS = ("reward", "transition", "both", "selected", "naive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A world of the experiment, at a size that a prior of a million parameters can learn."""
+
+    world: str
+    options: Mapping[str, Any]
+    episodes: int
+    carries: bool
+    """Whether observations carry what is to be known of the world."""
+    one_turn: bool = False
+    """Whether an episode is one action, which the peer can do."""
+    seeded: str | None = "rule"
+    """The option that each seed sets anew, so that seeds are other rules."""
+
+    def of_seed(self, seed: int) -> dict[str, Any]:
+        return {**self.options, **({self.seeded: seed} if self.seeded else {})}
+
+
+PLACES = (
+    Place(world="rooms", options={"rooms": 4}, episodes=1536, carries=True),
+    Place(world="journey", options={"miles": 1, "tells": True}, episodes=1024, carries=True),
+    Place(world="bandit", options={"pulls": 1}, episodes=1024, carries=False, one_turn=True),
+)
+SHARE = 0.6
+"""Of the way from guessing to the expert, that is to be reached."""
+
+
+def settings_of(arm: str) -> LearnerSettings:
+    """The learner's own arms, all at one rate: what differs is what they learn from."""
+    return replace(ARMS[arm], rate=1e-3)
+
+
+def lives(seeds: range, *, quick: bool) -> tuple[dict[str, Life], dict[str, tuple[str, str, int]]]:
+    """Every cell by the name of its part, and which world, arm and seed it is."""
+    cells: dict[str, Life] = {}
+    names: dict[str, tuple[str, str, int]] = {}
+    for seed in seeds:
+        for place in PLACES:
+            for arm in (*OURS, *((PEER,) if place.one_turn else ())):
+                name = f"{place.world}, {arm}, seed {seed}"
+                settings = settings_of("reward" if arm == PEER else arm)
+                life = Life(
+                    world=place.world,
+                    options=place.of_seed(seed),
+                    stages=(Stage(settings=settings, episodes=place.episodes),),
+                    seed=seed,
+                )
+                cells[name] = _quick(life) if quick else life
+                names[name] = (place.world, arm, seed)
+    return cells, names
+
+
+def work(cell: tuple[str, Life]) -> Figures:
+    """One cell: the peer's, or ours."""
+    arm, life = cell
+    if arm == PEER:
+        from liveoak.lab.lives.grpo import live_by_trl
+
+        return live_by_trl(life)
+    return live(life)
+
+
+def experiment(order: Order) -> Results:
+    seeds = range(order.first, order.first + order.count)
+    cells, names = lives(seeds, quick=order.quick)
+    done = run_lives("lab-bits", order, {name: (names[name][1], life) for name, life in cells.items()}, work)
+    table = Table.of(names, done.figures)
+    thresholds = {place.world: _threshold(place, seeds) for place in PLACES}
+    arms = figures_by_arm(table, thresholds)
+    ratios: dict[str, Interval] = {}
+    for place in PLACES:
+        world, threshold = place.world, thresholds[place.world]
+        theirs = table.cells_of(world, "reward")
+        for arm in table.cells.get(world, {}):
+            ours = table.cells_of(world, arm)
+            own = arms[f"{world}, {arm}"]
+            taken = ratio(ours, theirs, lambda cell, least=threshold: float(reached(cell, least)[0]))
+            if arm != "reward":
+                own |= figure_of("episodes_ratio", taken)
+                own |= figure_of("score_over_reward", paired(ours, theirs, final_score))
+            if arm == "both" and place.carries and taken is not None:
+                ratios[world] = taken
+    return finished(
+        "lab-bits",
+        order,
+        done,
+        metrics=_headline(ratios, table),
+        arms=arms,
+        config={"threshold_share": SHARE, "thresholds": thresholds, "worst_world": _worst(ratios)},
+        claims=_claims(table, ratios),
+        lines=[line for place in PLACES for line in _lines(table, place.world, thresholds[place.world])],
+    )
+
+
+def _threshold(place: Place, seeds: range) -> float:
+    scores = [world_scores(place.world, place.of_seed(seed)) for seed in seeds]
+    return sum(threshold_between(guess, expert, SHARE) for guess, expert in scores) / len(scores)
+
+
+def _quick(life: Life) -> Life:
+    stages = tuple(replace(stage, episodes=4 * 16) for stage in life.stages)
+    return replace(life, stages=stages, together=16, readings=2, exhibited=2, examined=8)
+
+
+def _worst(ratios: Mapping[str, Interval]) -> str | None:
+    return max(ratios, key=lambda world: ratios[world].mean) if ratios else None
+
+
+def _headline(ratios: Mapping[str, Interval], table: Table) -> dict[str, Figure]:
+    worst = _worst(ratios)
+    found: dict[str, Figure] = {}
+    if worst is not None:
+        found |= figure_of("episodes_ratio_both_vs_reward", ratios[worst])
+    for key in ("bits_answers", "outcome_bits"):
+        values = [cell[key] for world in table.cells for cell in table.cells_of(world, "both").values() if key in cell]
+        if values:
+            # Over worlds as well as seeds, which are no repeats of one thing: no interval.
+            found[key] = figure(key, sum(values) / len(values), n=len(values))
+    return found
+
+
+def _claims(table: Table, ratios: Mapping[str, Interval]) -> dict[str, bool]:
+    claims = {
+        f"{world}: both need at most half the episodes of reward alone": taken.mean <= 0.5
+        for world, taken in ratios.items()
+    }
+    for world, arms in table.cells.items():
+        for arm in ("both", "selected"):
+            worse = paired(arms.get(arm, {}), arms.get("reward", {}), final_score)
+            if worse is not None:
+                claims[f"{world}: {arm} ends no lower than reward alone"] = not (worse.differs and worse.mean < 0)
+        naive = paired(arms.get("naive", {}), arms.get("both", {}), final_score)
+        if naive is not None:
+            claims[f"{world}: the naive loss ends lower than both"] = naive.differs and naive.mean < 0
+    return claims
+
+
+def _lines(table: Table, world: str, threshold: float) -> list[dict[str, Any]]:
+    arms = table.cells.get(world, {})
+    bound = table.cells_of(world, "reward")
+    drawn = [
+        score_lines(f"{world}: score while living", arms, threshold),
+        bit_lines(f"{world}: bits learned of the world's answers", arms, "answers", bound),
+        bit_lines(f"{world}: bits learned of an expert's choices", arms, "choices", bound),
+    ]
+    return [one.model_dump(mode="json") for one in drawn if one.series]

@@ -1,0 +1,174 @@
+"""The experiment `drift`: a long stream in a world whose rules change, with remedies against what that does.
+
+Arms: the learner as it is (`plain`), with replay of its past, with an anchor to the prior, and with an adapter that is
+shrunk and perturbed a little each round (what continual backprop is compared with). `fresh` begins with the last phase:
+what the stream's weights need more than it to learn the last rules is plasticity lost. The rules come back in a cycle,
+so that what was kept is worth something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from liveoak.lab.lives.continual import continual
+from liveoak.lab.lives.curves import episodes_to, threshold_between
+from liveoak.lab.lives.life import Figures, Life, Stage, live
+from liveoak.lab.lives.running import figures_by_arm, finished, run_lives, world_scores
+from liveoak.lab.lives.tables import Cells, Table, anytime_score, curve_of, figure_of, paired, score_lines
+from liveoak.lab.order import Order
+from liveoak.lab.results import Figure, Results, figure_over
+from liveoak.learning.arms import ARMS, LearnerSettings
+
+WORLD = "drift"
+PHASES = 4
+TOGETHER = 32
+EVERY, QUICK_EVERY = 384, 64
+"""Episodes of a phase: whole rounds."""
+SHARE = 0.5
+BASE = replace(ARMS["both"], rate=1e-3)
+REMEDIES: Mapping[str, tuple[LearnerSettings, float]] = {
+    "plain": (BASE, 1.0),
+    "replay": (replace(BASE, replay=1.0), 1.0),
+    "anchor": (replace(BASE, anchor=0.1), 1.0),
+    "softened": (BASE, 0.995),
+    "fresh": (BASE, 1.0),
+}
+"""Settings, and what each round leaves of the adapter's distance to a fresh one."""
+
+
+def options_of(seed: int, every: int) -> dict[str, Any]:
+    return {"every": every // GROUP, "switches": 2, "slack": 1, "stream": seed}
+
+
+GROUP = 4
+"""Episodes that share a seed: the world counts seeds, so a phase of it is shorter by this."""
+
+
+def lives(seeds: range, *, quick: bool) -> tuple[dict[str, Life], dict[str, tuple[str, str, int]]]:
+    """Every cell by the name of its part, and which world, arm and seed it is."""
+    every = QUICK_EVERY if quick else EVERY
+    cells: dict[str, Life] = {}
+    names: dict[str, tuple[str, str, int]] = {}
+    for seed in seeds:
+        for arm, (settings, keep) in REMEDIES.items():
+            last_alone = arm == "fresh"
+            phases = 1 if last_alone else PHASES
+            life = Life(
+                world=WORLD,
+                options=options_of(seed, every),
+                stages=tuple(Stage(settings=settings, episodes=every) for _ in range(phases)),
+                seed=seed,
+                begun=(PHASES - 1) * every if last_alone else 0,
+                group=GROUP,
+                together=TOGETHER,
+                readings=0,
+                examined=8 if quick else 32,
+                exams_of=tuple(phase * every // GROUP for phase in range(PHASES)),
+                keep=keep,
+            )
+            name = f"{WORLD}, {arm}, seed {seed}"
+            cells[name], names[name] = life, (WORLD, arm, seed)
+    return cells, names
+
+
+def work(cell: tuple[str, Life]) -> Figures:
+    return live(cell[1])
+
+
+def experiment(order: Order) -> Results:
+    seeds = range(order.first, order.first + order.count)
+    every = QUICK_EVERY if order.quick else EVERY
+    cells, names = lives(seeds, quick=order.quick)
+    done = run_lives("lab-drift", order, {name: (names[name][1], life) for name, life in cells.items()}, work)
+    table = Table.of(names, done.figures)
+    guess, best = world_scores(WORLD, options_of(0, every))
+    threshold = threshold_between(guess, best, SHARE)
+    arms = figures_by_arm(table, {WORLD: threshold})
+    plain, fresh = table.cells_of(WORLD, "plain"), table.cells_of(WORLD, "fresh")
+    for arm, ours in table.cells.get(WORLD, {}).items():
+        own = arms[f"{WORLD}, {arm}"]
+        if arm != "fresh":
+            # The exam of a whole life is one on the tasks that it began with.
+            own.pop("exam_score", None)
+            own |= stream_figures(ours, fresh, threshold, every)
+        if arm not in ("fresh", "plain"):
+            own |= figure_of("score_over_plain", paired(ours, plain, anytime_score))
+    told = arms.get(f"{WORLD}, plain", {})
+    kept = ("anytime_score", "recovery_episodes", "forgetting", "backward_transfer", "plasticity_loss")
+    lines = score_lines("drift: score while living", table.cells.get(WORLD, {}), threshold)
+    return finished(
+        "lab-drift",
+        order,
+        done,
+        metrics={key: told[key] for key in kept if key in told},
+        arms=arms,
+        config={"threshold_share": SHARE, "threshold": threshold, "every": every, "phases": PHASES},
+        claims=_claims(arms),
+        lines=[lines.model_dump(mode="json")] if lines.series else [],
+    )
+
+
+def stream_figures(ours: Cells, fresh: Cells, threshold: float, every: int) -> dict[str, Figure]:
+    """Figures of streams of several phases, those against `fresh` over the seeds that both have."""
+    matrices = {seed: matrix_of(cell) for seed, cell in ours.items()}
+    found: dict[str, list[float]] = {"recovery_episodes": [recovery(cell, threshold, every) for cell in ours.values()]}
+    for matrix in matrices.values():
+        figures = continual(matrix)
+        for key, value in (
+            ("average_score", figures.average),
+            ("backward_transfer", figures.backward),
+            ("forgetting", figures.forgetting),
+        ):
+            if value is not None:
+                found.setdefault(key, []).append(value)
+    for seed in [seed for seed in ours if seed in fresh]:
+        last = PHASES - 1
+        alone = fresh[seed][f"task{last}@stage0"]
+        untaught = fresh[seed]["exam@0"]
+        found.setdefault("intransigence", []).append(alone - matrices[seed][last][last])
+        found.setdefault("forward_transfer", []).append(matrices[seed][last - 1][last] - untaught)
+        here = steps_to(phase_scores(ours[seed], last, every), threshold)
+        there = steps_to(phase_scores(fresh[seed], 0, every), threshold)
+        found.setdefault("plasticity_loss", []).append(float(here - there))
+    return {key: figure_over(key, values) for key, values in found.items()}
+
+
+def matrix_of(cell: Mapping[str, float]) -> list[list[float]]:
+    """R: the score on each phase's tasks after each phase."""
+    return [[cell[f"task{task}@stage{stage}"] for task in range(PHASES)] for stage in range(PHASES)]
+
+
+def phase_scores(cell: Mapping[str, float], phase: int, every: int) -> list[float]:
+    """Of the rounds of one phase, counted from where the life began."""
+    scores = curve_of(cell, "score")
+    return [value for at, value in scores.items() if phase * every < at <= (phase + 1) * every]
+
+
+def steps_to(scores: list[float], threshold: float) -> int:
+    """Episodes from the beginning of a phase to the threshold, or the whole phase."""
+    found = episodes_to(scores, threshold, TOGETHER)
+    return len(scores) * TOGETHER if found is None else found
+
+
+def recovery(cell: Mapping[str, float], threshold: float, every: int) -> float:
+    """Mean over the changes of rules."""
+    needed = [steps_to(phase_scores(cell, phase, every), threshold) for phase in range(1, PHASES)]
+    return sum(needed) / len(needed)
+
+
+def _claims(arms: Mapping[str, Mapping[str, Figure]]) -> dict[str, bool]:
+    claims: dict[str, bool] = {}
+    plain = arms.get(f"{WORLD}, plain", {}).get("forgetting")
+    replay = arms.get(f"{WORLD}, replay", {}).get("forgetting")
+    if plain and replay:
+        claims["replay forgets less than the plain stream"] = replay.value < plain.value
+    lost = arms.get(f"{WORLD}, plain", {}).get("plasticity_loss")
+    if lost:
+        claims["the plain stream lost plasticity"] = bool(lost.ci95 and lost.ci95[0] > 0)
+    for arm in ("replay", "anchor", "softened"):
+        better = arms.get(f"{WORLD}, {arm}", {}).get("score_over_plain")
+        if better and better.ci95:
+            claims[f"{arm} costs no score"] = better.ci95[1] >= 0
+    return claims

@@ -1,0 +1,228 @@
+"""One cell of an experiment: one world, one way to learn, one seed. A life, measured.
+
+Its figures are flat, so that they can be kept as a part: `score@E` is the mean score of the round that ended after E
+episodes, `answers@E`, `choices@E` and `endings@E` the held-out loss in nats an episode, `exam@E` the mean score on
+held-out episodes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from liveoak.adapters import Slot
+from liveoak.engine import Decoder, Engine, only_team
+from liveoak.errors import LearningError
+from liveoak.lab.lives.bit_meter import BitMeter, outcome_entropy
+from liveoak.lab.lives.exhibits import Exhibits, exhibits, nats
+from liveoak.learning.arms import LearnerSettings
+from liveoak.learning.demonstrating import demonstrated
+from liveoak.learning.learner import Learner
+from liveoak.learning.transcript import Layout
+from liveoak.priors import Prior, load_prior
+from liveoak.runtime.living import Living, LivingSettings, mean_score
+from liveoak.runtime.scenes import Attempt
+from liveoak.worlds import World, seeds, world
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A stretch of a life that is learned from in one way."""
+
+    settings: LearnerSettings | None
+    """None: nothing is learned."""
+    episodes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """What is lived, and what is measured of it."""
+
+    world: str
+    options: Mapping[str, Any]
+    stages: tuple[Stage, ...]
+    seed: int
+    shown: int = 0
+    """Demonstrations that are imitated first."""
+    skill: float = 1.0
+    """How often whoever demonstrates acts as the expert would."""
+    begun: int = 0
+    """Episodes of the world's stream that pass before it begins."""
+    together: int = 32
+    group: int = 4
+    window: int = 448
+    readings: int = 4
+    """How often the bit meter is read after the first reading; 0: never."""
+    exhibited: int = 16
+    """Held-out episodes that it reads."""
+    examined: int = 32
+    """Held-out episodes of each exam, which comes with each reading and at the end; 0: none."""
+    exams_of: tuple[int, ...] = ()
+    """Further exams at the end of each stage: the held-out episodes that they begin at, one for each task."""
+    keep: float = 1.0
+    """What each round leaves of the adapter's distance to a fresh one."""
+
+    @property
+    def episodes(self) -> int:
+        return sum(stage.episodes for stage in self.stages)
+
+
+def as_config(life: Life) -> dict[str, Any]:
+    """The life as JSON, the same in every process."""
+    return json.loads(json.dumps(asdict(life), default=sorted))
+
+
+def live(life: Life) -> Figures:
+    """The whole life with a prior of random weights, in one thread.
+
+    Raises:
+        WorldError: the world cannot be made, or knows no expert where one is asked for.
+        BadSettings: numbers of episodes that are no whole rounds.
+    """
+    began = time.perf_counter()
+    with only_team(1) as scheduler:
+        engine = scheduler.run(lambda: Engine(scratch(), scheduler))
+        figures = _Account(life, engine).lived()
+    return figures | {"cell_seconds": time.perf_counter() - began}
+
+
+def scratch() -> Prior:
+    """The prior of every cell. The seed of a life draws adapters and actions, not the prior."""
+    return load_prior("scratch", cache=Path("unused"), dtype=torch.float32)
+
+
+class _Account:
+    """A life under way, and its figures so far."""
+
+    def __init__(self, life: Life, engine: Engine) -> None:
+        self._life, self._engine = life, engine
+        self._layout = Layout(engine.tokenizer)
+        self._make = partial(world, life.world, **life.options)
+        self._first = life.begun // life.group
+        """Where it begins in the world's order of seeds, of which a group shares one."""
+        self._held_out = self._exhibits(self._make()) if life.readings else None
+        self._meter = BitMeter()
+        self._figures: Figures = {}
+        self._entropies: list[float] = []
+
+    def lived(self) -> Figures:
+        life = self._life
+        first = life.stages[0].settings
+        learner = self._learner(first, None) if first is not None else None
+        if learner is not None and life.shown:
+            self._imitate(learner)
+        settings = LivingSettings(together=life.together, group=life.group, window=life.window)
+        decoder = Decoder(self._engine)
+        with Living(
+            self._engine,
+            decoder,
+            self._make,
+            learner,
+            settings,
+            seed=life.seed,
+            begun=life.begun // life.together,
+        ) as living:
+            self._measure(living, 0)
+            done = 0
+            for number, stage in enumerate(life.stages):
+                if number and stage.settings is not None:
+                    living.learner = self._learner(stage.settings, living.slot)
+                for _ in range(stage.episodes // life.together):
+                    done += life.together
+                    self._round(living, done)
+                self._examine_tasks(living, number)
+            return self._figures | self._totals()
+
+    def _round(self, living: Living, done: int) -> None:
+        life = self._life
+        lived = living.round()
+        self._figures[f"score@{done}"] = lived.score or 0.0
+        self._figures["failed"] = self._figures.get("failed", 0.0) + (lived.failure is not None)
+        self._entropies.append(outcome_entropy(_outcomes(lived.attempts)))
+        if life.keep < 1 and living.learner is not None:
+            _soften(self._engine, living.learner.slot, life.keep, seed=1000 * life.seed + living.rounds_lived)
+        every = max(1, life.episodes // life.together // life.readings) * life.together if life.readings else 0
+        if (every and done % every == 0) or done == life.episodes:
+            self._measure(living, done)
+
+    def _measure(self, living: Living, done: int) -> None:
+        if self._held_out is not None:
+            found = nats(self._engine, living.slot, self._held_out)
+            self._meter = self._meter.read(done, found)
+            self._figures |= {f"{kind}@{done}": value for kind, value in found.items()}
+        if self._life.examined:
+            self._figures[f"exam@{done}"] = _examined(living, self._life.examined, self._first)
+
+    def _examine_tasks(self, living: Living, stage: int) -> None:
+        for task, start in enumerate(self._life.exams_of):
+            self._figures[f"task{task}@stage{stage}"] = _examined(living, self._life.examined, start)
+
+    def _totals(self) -> Figures:
+        found: Figures = {}
+        if self._entropies:
+            found["outcome_bits"] = sum(self._entropies) / len(self._entropies)
+        if len(self._meter.readings) > 1:
+            for kind in self._meter.readings[0].nats:
+                found[f"bits_{kind}"] = self._meter.bits_per_episode(kind)
+        return found
+
+    def _learner(self, settings: LearnerSettings, slot: Slot | None) -> Learner:
+        return Learner(self._engine, settings, seed=self._life.seed, slot=slot)
+
+    def _imitate(self, learner: Learner) -> None:
+        """What was shown comes first, in rounds of the same size, by imitation and by what followed."""
+        life = self._life
+        teacher = replace(learner.settings, reward=False, transition="answers", imitation=True)
+        pupil = self._learner(teacher, learner.slot)
+        shown = list(
+            demonstrated(
+                self._layout,
+                self._make(),
+                seeds("train", life.shown, start=self._first),
+                skill=life.skill,
+                chance=life.seed,
+                window=life.window,
+            )
+        )
+        for start in range(0, len(shown), life.together):
+            try:
+                pupil.learn(shown[start : start + life.together])
+            except LearningError:
+                # A step that diverged leaves the weights as they were; the life tells what became of it.
+                self._figures["failed"] = self._figures.get("failed", 0.0) + 1
+
+    def _exhibits(self, made: World) -> Exhibits:
+        return exhibits(self._layout, made, self._life.exhibited, window=self._life.window, start=self._first)
+
+
+def _examined(living: Living, count: int, start: int) -> float:
+    return mean_score(living.exam(count, start=start)) or 0.0
+
+
+def _outcomes(attempts: tuple[Attempt, ...]) -> list[float]:
+    """Rounded, so that sums of the same rewards in another order are the same outcome."""
+    return [round(attempt.score, 6) for attempt in attempts] or [0.0]
+
+
+def _soften(engine: Engine, slot: Slot, keep: float, *, seed: int) -> None:
+    """Shrink what was learned and mix in a fresh adapter, so that there is always something new to learn with.
+
+    Source: shrink and perturb (Ash and Adams 2020), which Dohare et al. 2024 compare continual backprop with.
+    """
+
+    def soften() -> None:
+        fresh = engine.bank.new_slot(rank=slot.rank, seed=seed)
+        with torch.no_grad():
+            slot.master.mul_(keep).add_(fresh.master, alpha=1 - keep)
+        slot.publish()
+
+    engine.run(soften)

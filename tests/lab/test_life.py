@@ -1,0 +1,107 @@
+"""Real lives, very short: what is measured of them, and that equal cells are equal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from liveoak.errors import WorldError
+from liveoak.lab.lives.curves import trailing
+from liveoak.lab.lives.life import Figures, Life, Stage, as_config, live
+from liveoak.lab.lives.tables import curve_of
+from liveoak.learning.arms import ARMS
+from liveoak.worlds import Step
+
+
+class Mute:
+    """A world that does not know what is best in it."""
+
+    name, instructions, rewards, turns = "mute", "Say anything.", (0.0, 1.0), 1
+
+    def reset(self, seed: int) -> str:
+        return "well?"
+
+    def step(self, action: str) -> Step:
+        return Step(observation="so.", reward=0.0, done=True)
+
+
+def mute() -> Mute:
+    return Mute()
+
+
+SHORT = Life(
+    world="bandit",
+    options={"pulls": 1, "rule": 3},
+    stages=(Stage(settings=replace(ARMS["both"], rate=3e-3), episodes=64),),
+    seed=1,
+    together=16,
+    readings=2,
+    exhibited=4,
+    examined=8,
+)
+
+
+@pytest.fixture(scope="module")
+def lived() -> Figures:
+    return live(SHORT)
+
+
+def test_a_life_has_scores_exams_and_readings(lived: Figures):
+    assert list(curve_of(lived, "score")) == [16, 32, 48, 64]
+    assert list(curve_of(lived, "exam")) == [0, 32, 64]
+    for kind in ("answers", "choices", "endings"):
+        assert list(curve_of(lived, kind)) == [0, 32, 64]
+    assert lived["failed"] == 0
+    assert 0 < lived["outcome_bits"] <= 1, "one pull is won or lost"
+
+
+def test_bits_are_those_of_the_readings(lived: Figures):
+    answers = curve_of(lived, "answers")
+    assert lived["bits_answers"] == pytest.approx((answers[0] - answers[64]) / 0.6931471805599453 / 64)
+    assert lived["bits_answers"] > 0.1, "a machine's answers can be foretold but for whether it paid"
+    assert curve_of(lived, "endings") == pytest.approx(answers), "an episode of one answer ends with it"
+
+
+def test_a_choice_among_four_costs_at_most_about_two_bits_at_first(lived: Figures):
+    """Among possible actions alone: over the whole vocabulary it would cost eight."""
+    assert 0.5 < curve_of(lived, "choices")[0] / 0.6931471805599453 < 4
+
+
+def test_equal_cells_are_equal(lived: Figures):
+    again = live(SHORT)
+    assert {**again, "cell_seconds": 0} == {**lived, "cell_seconds": 0}
+    assert as_config(SHORT) == as_config(replace(SHORT)) != as_config(replace(SHORT, seed=2))
+
+
+def test_who_learns_nothing_knows_as_much_afterwards():
+    frozen = live(replace(SHORT, stages=(Stage(settings=None, episodes=32),)))
+    assert frozen["bits_answers"] == 0 and frozen["bits_choices"] == 0
+    assert len(trailing(list(curve_of(frozen, "score").values()))) == 2
+
+
+def test_demonstrations_come_before_the_first_reading():
+    shown = live(replace(SHORT, stages=(Stage(settings=SHORT.stages[0].settings, episodes=0),), shown=64))
+    plain = live(replace(SHORT, stages=(Stage(settings=None, episodes=0),)))
+    assert curve_of(shown, "choices")[0] < curve_of(plain, "choices")[0]
+    assert curve_of(shown, "answers")[0] < curve_of(plain, "answers")[0]
+
+
+def test_who_learns_in_stages_goes_on_from_the_same_weights():
+    first, second = replace(ARMS["transition"], rate=3e-3), replace(ARMS["reward"], rate=3e-3)
+    stages = (Stage(settings=first, episodes=32), Stage(settings=second, episodes=32))
+    staged = live(replace(SHORT, stages=stages, readings=4, exams_of=(0, 64)))
+    answers = curve_of(staged, "answers")
+    assert answers[32] < 0.9 * answers[0]
+    assert answers[64] < 0.9 * answers[0], "what the first stage taught is still there after one without it"
+    assert {f"task{task}@stage{stage}" for task in (0, 1) for stage in (0, 1)} <= set(staged)
+
+
+def test_a_softened_adapter_stays_nearer_to_the_prior():
+    shrunk = live(replace(SHORT, keep=0.5))
+    assert curve_of(shrunk, "answers")[64] > curve_of(live(SHORT), "answers")[64]
+
+
+def test_a_world_without_an_expert_cannot_be_metered():
+    with pytest.raises(WorldError, match="no expert"):
+        live(replace(SHORT, world="test_life:mute", options={}))
