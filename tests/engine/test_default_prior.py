@@ -17,9 +17,12 @@ QUESTIONS = ("What is the capital of France?", "Name a colour.", "Write one sent
 
 
 @pytest.mark.prior
-def test_greedy_answers_equal_transformers_own() -> None:
+@pytest.mark.parametrize("compiled", [False, True])
+def test_greedy_answers_equal_transformers_own(compiled: bool) -> None:
     cache = load_settings().cache
     engine = Engine(load_prior("smollm2-135m", cache=cache, dtype=torch.float32))
+    if compiled:
+        engine.compile(cache)
     reference: Any = load_prior("smollm2-135m", cache=cache, dtype=torch.float32).model
     slot = stirred(engine.bank, rank=4, size=0.01)
     render = engine.tokenizer.render

@@ -106,7 +106,7 @@ def test_a_reply_under_a_schema_always_parses_and_fits(schema: Schema, seed: int
         assert fits(json.loads(completion.text), schema), (completion.text, schema)
 
 
-@pytest.mark.parametrize("pattern", ["[ab]{3}-(x|yy)+z", "", "é?🙂{2}", r"\d{4}", "(Yes|No)\\."])
+@pytest.mark.parametrize("pattern", ["[ab]{3}-(x|yy)+z", "", "é?🙂{2}", "[0-9]{4}", "(Yes|No)\\."])
 def test_the_whole_reply_matches_its_pattern(pattern: str) -> None:
     for completion in say(range(4), pattern=pattern):
         assert completion.finish == "stop"

@@ -143,6 +143,22 @@ def test_steps_that_compute_something_else_are_not_taken(monkeypatch: pytest.Mon
     assert len(Decoder(engine).generate([ask(some_ids(5))])[0].drawn) > 0
 
 
+def test_what_breaks_in_other_code_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("not my shape")
+
+    monkeypatch.setattr(stepper, "compile_layers", refuse)
+    engine = tiny_engine("llama")
+    monkeypatch.setattr(kernels, "linear", broken)
+    with pytest.raises(Unavailable, match=r"LlamaForCausalLM cannot be run: not my shape"):
+        engine.compile(load_settings().cache)
+    monkeypatch.undo()
+    monkeypatch.setattr(compiled, "_load", broken)
+    again = tiny_engine("llama")
+    again.compile(load_settings().cache)
+    assert again._stepper is not None and not again._stepper.compiled  # pyright: ignore[reportPrivateUsage]
+
+
 def test_formats_that_the_kernels_do_not_know_are_told() -> None:
     with pytest.raises(Unavailable, match="float64"):
         tiny_engine("llama", dtype=torch.float64).compile(load_settings().cache)

@@ -51,7 +51,10 @@ def compile_layers(
         return {"kinds": kinds}
 
     folder = make_once(cache / "compiled" / _key(config, kinds), fill)
-    graphs = [_load(folder / f"{number}.pt2") for number in range(len(kinds))]
+    try:
+        graphs = [_load(folder / f"{number}.pt2") for number in range(len(kinds))]
+    except Exception as error:  # the border: what was built may not fit a machine that has changed
+        raise Unavailable(f"compiled layers in {str(folder)!r} cannot be loaded: {error}") from error
     for layer in layers:
         layer.module.forward = _switch(layer, graphs[kinds.index(layer.kind)])
 

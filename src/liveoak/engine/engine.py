@@ -30,7 +30,7 @@ from liveoak.engine.pool import Pool
 from liveoak.engine.positions import pin_positions
 from liveoak.engine.scheduler import Kind, Scheduler
 from liveoak.engine.stepper import Stepper
-from liveoak.errors import UserError
+from liveoak.errors import Unavailable, UserError
 from liveoak.priors import Prior
 
 T = TypeVar("T")
@@ -134,7 +134,10 @@ class Engine:
         stepper = Stepper(self._decoder, self.bank, self._head, pool=pool, cache=cache)
         samples = [self.tokenizer.encode(text)[:most] for text, most in TEXTS]
         for slot in (None, scrambled(self.bank)):
-            found = self._scaled(stepped_logits(stepper, samples, slot, pool))
+            try:
+                found = self._scaled(stepped_logits(stepper, samples, slot, pool))
+            except Exception as error:  # the border: whatever other code does with our steps
+                raise Unavailable(f"steps of {type(self.model).__name__} cannot be run: {error}") from error
             own = self.logits([Sequence(ids=ids, slot=slot, wanted=tuple(range(len(ids)))) for ids in samples])
             require_same_steps(found, own, dtype=self.dtype)
         self._stepper = stepper

@@ -134,7 +134,7 @@ void tile(const T* x, const T* w, const T* bias, const Change<T>* changes, Y* y,
   w += output * inputs;
   const int step = step_of(x);
   for (int64_t i = 0; i + step <= inputs; i += step) {
-    if (first)
+    if (tall > 1 && first)
       for (int o = 0; o < wide; o++) __builtin_prefetch(w + (o + AHEAD) * inputs + i);
     for (int t = 0; t < tall; t++)
       for (int o = 0; o < wide; o++) sums[t][o] = multiply_add(x + t * inputs + i, w + o * inputs + i, sums[t][o]);

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from liveoak.engine import Engine
-from liveoak.errors import BadSettings, Unavailable
+from liveoak.errors import BadSettings, StorageError, Unavailable
 
 WORTH_COMPILING = 32_000_000
 """Numbers in a prior below which a first start should not take seconds longer."""
@@ -44,14 +44,14 @@ def compile_steps(engine: Engine, wanted: str, cache: Path) -> None:
     """Compile steps of decoding as the setting `compile` says.
 
     Raises:
-        Unavailable: they were asked for, and cannot be.
+        Unavailable, StorageError: they were asked for, and cannot be.
     """
     size = sum(parameter.numel() for parameter in engine.model.parameters())
     if wanted == "off" or (wanted == "auto" and (engine.device.type != "cpu" or size < WORTH_COMPILING)):
         return
     try:
         engine.compile(cache)
-    except Unavailable as error:
+    except (Unavailable, StorageError) as error:
         if wanted == "on":
             raise
         _log.info("steps of decoding are not compiled: %s", error)
