@@ -53,14 +53,14 @@ def widths(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_each_lesson_ends_where_it_would_alone(engine: Engine, study: Study, widths: list[int]) -> None:
     lessons = [doors(2, 7), doors(6, 8), doors(3, 9)]
-    ranks = (4, 2, 4)
+    ranks, steps = (4, 2, 4), (3, 6, 4)
     past = {1: (doors(2, 7),)}
 
     def slots() -> list[Slot]:
         return [engine.bank.new_slot(rank=rank, seed=seed) for seed, rank in enumerate(ranks)]
 
     alone = [
-        study.study(lesson, slot, past.get(place, ()))
+        study.study(lesson, slot, past.get(place, ()), steps=steps[place])
         for place, (lesson, slot) in enumerate(zip(lessons, slots(), strict=True))
     ]
     widths.clear()
@@ -71,6 +71,7 @@ def test_each_lesson_ends_where_it_would_alone(engine: Engine, study: Study, wid
                 lesson=lesson,
                 slot=slot,
                 past=past.get(place, ()),
+                steps=steps[place],
                 on_progress=(lambda _, done, total: told.append((done, total))) if place == 1 else None,
             )
             for place, (lesson, slot) in enumerate(zip(lessons, slots(), strict=True))
@@ -82,10 +83,9 @@ def test_each_lesson_ends_where_it_would_alone(engine: Engine, study: Study, wid
         assert (other.loss_before, other.loss_after) == pytest.approx((one.loss_before, one.loss_after), rel=1e-4)
         assert float((other.slot.master - one.slot.master).norm() / one.slot.master.norm()) < 1e-4
         assert other.slot.gradient is None
-    steps = sorted(one.steps for one in alone)
-    assert steps[0] < steps[-1], "one of them finishes first"
-    assert widths == [sum(step < count for count in steps) for step in range(steps[-1])]
-    assert told == [(step + 1, alone[1].steps) for step in range(alone[1].steps)]
+    assert [one.steps for one in alone] == list(steps)
+    assert widths == [3, 3, 3, 2, 1, 1], "who has finished leaves"
+    assert told == [(step + 1, 6) for step in range(6)]
 
 
 def test_a_lesson_that_cannot_be_studied_keeps_nobody_from_it(
