@@ -229,6 +229,8 @@ class Proof:
     """KL(prior || candidate) in nats per token on other prompts."""
     seconds: float
     verdict: Verdict
+    share: float = 1.0
+    """Share of the study's change that the candidate kept; the rest was taken back for the sake of general text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

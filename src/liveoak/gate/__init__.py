@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from liveoak.gate.chain import Chain
     from liveoak.gate.lineage import Lineage
     from liveoak.gate.probes import Gate
+    from liveoak.gate.tempering import temper
     from liveoak.gate.verdict import judge
 
-__all__ = ["Chain", "Gate", "Lineage", "judge"]
+__all__ = ["Chain", "Gate", "Lineage", "judge", "temper"]
 
-_HOMES = {"Chain": "chain", "Gate": "probes", "Lineage": "lineage", "judge": "verdict"}
+_HOMES = {"Chain": "chain", "Gate": "probes", "Lineage": "lineage", "judge": "verdict", "temper": "tempering"}
 
 
 def __getattr__(name: str) -> object:

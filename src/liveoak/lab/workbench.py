@@ -19,7 +19,7 @@ from liveoak.adapters import Slot
 from liveoak.config import Settings
 from liveoak.engine import Decoder, Engine, Request, Scheduler, only_team
 from liveoak.engine import Sequence as Tokens
-from liveoak.gate import Gate
+from liveoak.gate import Gate, temper
 from liveoak.lab.exam import MAX_TOKENS
 from liveoak.learning.general import anchors, ground
 from liveoak.learning.objective import Example
@@ -41,6 +41,8 @@ class Studied:
     slot: Slot
     steps: int
     seconds: float
+    share: float
+    """Of the change, after tempering."""
     tokens_trained: int
     tokens_processed: int
 
@@ -59,16 +61,29 @@ class Workbench:
         """Of the prior."""
         return self._engine.prior.fingerprint
 
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        return str(self._engine.device)
+
+    @property
+    def dtype(self) -> str:
+        """In which number format."""
+        return str(self._engine.dtype).removeprefix("torch.")
+
     def study(self, lesson: Lesson, recipe: Recipe, steps: int | None = None) -> Studied:
         """Write a lesson into a fresh slot. Raises as `Study.study`."""
         study = Study(self._engine, self._decoder, recipe, self._anchors)
         slot = self._engine.bank.new_slot(rank=recipe.rank, seed=0)
         began = time.perf_counter()
+        start = slot.master.clone()
         done = study.study(lesson, slot, steps=steps)
+        share = temper(self._engine, self._gate, slot, start, None, self._settings.gate)
         return Studied(
             slot=slot,
             steps=done.steps,
             seconds=time.perf_counter() - began,
+            share=share,
             tokens_trained=done.tokens_trained,
             tokens_processed=done.tokens_processed,
         )

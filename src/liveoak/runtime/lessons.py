@@ -17,7 +17,7 @@ from liveoak.config import Settings
 from liveoak.engine import Decoder, Engine
 from liveoak.errors import BadLesson, Conflict, LiveoakError, NotFound, Unavailable
 from liveoak.experience import Experience
-from liveoak.gate import Chain, Gate, judge
+from liveoak.gate import Chain, Gate, judge, temper
 from liveoak.learning.course import Studied
 from liveoak.learning.general import anchors, ground
 from liveoak.learning.objective import Example
@@ -173,6 +173,7 @@ class School:
         study = Study(self._engine, self._decoder, self._recipe, self._anchors)
         past = [self._experience.lesson(id).lesson for id in parent.lessons]
         slot = self._chain.draft(parent, rank=self._recipe.rank, seed=0)
+        start = slot.master.clone()
         studied = study.study(
             task.lesson,
             slot,
@@ -181,13 +182,15 @@ class School:
         )
         task.on_progress(Progress(stage="gate", done=0, total=1))
         earlier = _spread([study.plan(old).held_out for old in past[-_EARLIER_LESSONS:]], _EARLIER)
-        probes = self._gate.probe(self._chain.slot(parent), slot, studied.held_out, earlier)
-        verdict = judge(probes, enabled=self._settings.gate.enabled)
+        served, bounds = self._chain.slot(parent), self._settings.gate
+        share = temper(self._engine, self._gate, slot, start, served, bounds) if bounds.enabled else 1.0
+        probes = self._gate.probe(served, slot, studied.held_out, earlier)
+        verdict = judge(probes, enabled=bounds.enabled)
         version = parent
         if verdict.kept:
             version = self._chain.keep(slot, parent, session=task.session, lesson=task.lesson.id, verdict=verdict)
         seconds = time.perf_counter() - began
-        proof = _proof(task.lesson, studied, version, parent, probes, verdict, seconds)
+        proof = _proof(task.lesson, studied, version, parent, probes, verdict, seconds, share)
         try:
             self._experience.finish_lesson(task.lesson.id, proof)
         except LiveoakError:
@@ -211,6 +214,7 @@ def _proof(
     probes: tuple[Probe, ...],
     verdict: Verdict,
     seconds: float,
+    share: float,
 ) -> Proof:
     by_name = {probe.name: probe for probe in probes}
     recall = by_name.get("recall")
@@ -232,6 +236,7 @@ def _proof(
         kl_prior=by_name["kl_prior"].after,
         seconds=seconds,
         verdict=verdict,
+        share=share,
     )
 
 
