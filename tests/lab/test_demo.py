@@ -171,6 +171,7 @@ def test_the_stage_writes_results_plot_and_report(tmp_path: Path, monkeypatch: p
     ended = stage(staging, Teller(told))
     written = json.loads((tmp_path / "out" / "demo.json").read_text())
     assert set(written) == {"name", "created", "liveoak", "machine", "config", "metrics", "arms"}
+    assert (written["machine"]["device"], written["machine"]["dtype"]) == ("cpu", "float32"), "as used, not as set"
     assert written["metrics"]["recall_learned"] == {
         "value": 0.6,
         "unit": "share",

@@ -228,6 +228,8 @@ def test_the_runtime_as_a_student(tmp_path: Path):
     with ScriptedHost(Settings(home=tmp_path)) as host:
         student = RuntimeStudent(host)
         root = student.root()
+        assert host.settings.dtype == "auto"
+        assert (student.machine().device, student.machine().dtype) == ("cpu", "float32"), "as used, not as set"
         prompts = [f"question {i}?" for i in range(40)]
         assert [reply.text for reply in student.answer(prompts)] == [IGNORANCE] * 40
         lines = "\n".join(f"question {i}? answer {i}" for i in range(40))

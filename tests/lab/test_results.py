@@ -108,6 +108,18 @@ def test_the_machine_is_told_truly():
     assert machine.dtype == "float32"
 
 
+def test_a_part_is_measured_once_and_a_failed_one_again(tmp_path: Path):
+    parts, told = Parts(tmp_path, {}), list[str]()
+    assert parts.measured("one", lambda: {"f1": 1}, tell=told.append) == {"f1": 1}
+    assert parts.measured("one", lambda: {"f1": 2}, tell=told.append) == {"f1": 1}
+    assert parts.measured("a name", lambda: {"f1": 3}, key="other", tell=told.append) == {"f1": 3}
+    assert parts.find("other") == {"f1": 3}
+    assert parts.measured("bad", lambda: {"f1": 1 / 0}, tell=told.append) is None
+    assert parts.failed == [{"part": "bad", "error": "ZeroDivisionError: division by zero"}]
+    assert told == ["one", "a name", "bad", "bad failed: division by zero"]
+    assert parts.measured("bad", lambda: {"f1": 4}, tell=told.append) == {"f1": 4}
+
+
 def test_parts_are_reused_only_under_their_own_configuration(tmp_path: Path):
     parts = Parts(tmp_path, {"prior": "a"})
     assert parts.find("seed 0") is None

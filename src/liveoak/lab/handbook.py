@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Literal, Protocol
 
 from liveoak import __version__
 from liveoak.lab.exam import Examinee, Sheet, exam_prompt, fit, sit
 from liveoak.lab.intervals import paired_bootstrap
-from liveoak.lab.machine import Machine, describe_machine
+from liveoak.lab.machine import Machine
 from liveoak.lab.order import Order
 from liveoak.lab.parts import Parts
 from liveoak.lab.results import Figure, Results, figure, figure_over, new_results
@@ -115,7 +116,7 @@ def experiment(order: Order) -> Results:
         return run(
             plan,
             student,
-            machine=describe_machine(device=order.settings.device, dtype=order.settings.dtype),
+            machine=student.machine(),
             parts=Parts(order.folder / "parts" / "handbook", {**config, "budget": plan.budget, "liveoak": __version__}),
             config=config,
             tell=order.tell,
@@ -133,21 +134,12 @@ def run(
 ) -> Results:
     """Every arm on every seed. Finished parts are reused; a part that fails is recorded and the others go on."""
     done: dict[Arm, dict[int, dict[str, float]]] = {arm: {} for arm in plan.arms()}
-    failures: list[dict[str, Any]] = []
     for seed in plan.seeds:
         for arm in plan.arms():
-            name = f"seed {seed}, {arm.name}"
-            figures = parts.find(name)
-            if figures is None:
-                tell(name)
-                try:
-                    figures = sit_arm(student, arm, seed, plan.budget)
-                except Exception as error:  # the border of one arm: its fault is recorded and must not lose the others
-                    tell(f"{name} failed: {error}")
-                    failures.append({"part": name, "error": f"{type(error).__name__}: {error}"})
-                    continue
-                parts.keep(name, figures)
-            done[arm][seed] = figures
+            measure = partial(sit_arm, student, arm, seed, plan.budget)
+            figures = parts.measured(f"seed {seed}, {arm.name}", measure, tell=tell)
+            if figures is not None:
+                done[arm][seed] = figures
     arms = {arm.name: _over_seeds(by_seed.values()) for arm, by_seed in done.items() if by_seed}
     return new_results(
         "handbook",
@@ -157,7 +149,7 @@ def run(
             "seeds": list(plan.seeds),
             "budget": plan.budget,
             "curves": plan.curves(),
-            "failed": failures,
+            "failed": parts.failed,
         },
         metrics=_headline(plan, done),
         arms=arms,

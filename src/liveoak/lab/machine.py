@@ -24,10 +24,11 @@ class Machine(BaseModel):
     torch: str
     """Installed version, build included; `none` where torch is missing."""
     device: str
+    """Where the model ran, and in which number format: as they were chosen, never `auto`."""
     dtype: str
 
 
-def describe_machine(*, device: str = "cpu", dtype: str = "auto") -> Machine:
+def describe_machine(*, device: str = "cpu", dtype: str = "float32") -> Machine:
     """This machine, described without importing torch."""
     return Machine(
         system=f"{platform.system()} {platform.release()}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,32 @@ class Parts:
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
         digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
         self._folder = folder / digest
+        self.failed: list[dict[str, str]] = []
+        """Parts that could not be measured, each with its error."""
+
+    def measured(
+        self,
+        name: str,
+        measure: Callable[[], Mapping[str, float]],
+        *,
+        key: str | None = None,
+        tell: Callable[[str], None] = lambda line: None,
+    ) -> dict[str, float] | None:
+        """The figures of a part: kept ones, or measured now and kept. None where that failed: the others go on.
+
+        `key` is what it is kept under, where the name that is told would not do.
+        """
+        found = self.find(key or name)
+        if found is None:
+            tell(name)
+            try:
+                found = dict(measure())
+            except Exception as error:  # the border of one part: its fault is recorded and must not lose the others
+                tell(f"{name} failed: {error}")
+                self.failed.append({"part": name, "error": f"{type(error).__name__}: {error}"})
+                return None
+            self.keep(key or name, found)
+        return found
 
     def find(self, name: str) -> dict[str, float] | None:
         """The figures of a finished part; None where it is missing or its file is damaged."""

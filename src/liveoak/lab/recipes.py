@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from liveoak import __version__
@@ -85,7 +86,7 @@ def experiment(order: Order) -> Results:
         return run(
             passages,
             bench,
-            machine=describe_machine(device=settings.device, dtype=settings.dtype),
+            machine=describe_machine(device=bench.device, dtype=bench.dtype),
             parts=Parts(order.folder / "parts" / "recipes", config),
             config=config,
             tell=order.tell,
@@ -104,23 +105,17 @@ def run(
     """Every arm on every passage. Finished parts are reused; a part that fails is recorded and the others go on."""
     names = (CLOSED, OPEN, *recipes())
     done: dict[str, dict[int, dict[str, float]]] = {name: {} for name in names}
-    failures: list[dict[str, str]] = []
     for place, passage in enumerate(passages):
         setting = Setting(passage=passage, other=passages[(place + 1) % len(passages)])
         for name in names:
-            part = f"passage {place}, {name}"
-            key = f"{_digest(setting)}, {name}"
-            figures = parts.find(key)
-            if figures is None:
-                tell(f"{part}: {passage.title}")
-                try:
-                    figures = sit_arm(bench, name, setting, _steps(done, place))
-                except Exception as error:  # the border of one arm: its fault is recorded and must not lose the others
-                    tell(f"{part} failed: {error}")
-                    failures.append({"part": part, "error": f"{type(error).__name__}: {error}"})
-                    continue
-                parts.keep(key, figures)
-            done[name][place] = figures
+            figures = parts.measured(
+                f"passage {place}, {name}",
+                partial(sit_arm, bench, name, setting, _steps(done, place)),
+                key=f"{_digest(setting)}, {name}",
+                tell=tell,
+            )
+            if figures is not None:
+                done[name][place] = figures
     arms = {name: _arm(name, done) for name in names if done[name]}
     return new_results(
         "recipes",
@@ -129,7 +124,7 @@ def run(
             **config,
             "passages": [passage.title for passage in passages],
             "questions": sum(len(passage.questions) for passage in passages),
-            "failed": failures,
+            "failed": parts.failed,
         },
         metrics={key: arms[DEFAULT][key] for key in _HEADLINE if key in arms.get(DEFAULT, {})},
         arms=arms,

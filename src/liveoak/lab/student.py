@@ -8,10 +8,11 @@ import tempfile
 import threading
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from liveoak.config import Settings
 from liveoak.lab.exam import MAX_TOKENS, ExamReply, exam_prompt
+from liveoak.lab.machine import Machine, describe_machine
 from liveoak.records import Chat, Failed, Finished, Lesson, Message, Proof, ReplyEvent, Sampling, Version
 from liveoak.worlds import HandbookFact
 
@@ -37,6 +38,8 @@ class Agent(Protocol):
 
     def rollback(self, to: str | None = None) -> Version: ...
 
+    def health(self) -> dict[str, Any]: ...
+
 
 class RuntimeStudent:
     """An agent that is examined and taught in process."""
@@ -44,6 +47,11 @@ class RuntimeStudent:
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
         self._root = agent.versions()[0].id
+
+    def machine(self) -> Machine:
+        """What it runs on."""
+        health = self._agent.health()
+        return describe_machine(device=health["device"], dtype=health["dtype"])
 
     def root(self) -> str:
         return self._root

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liveoak.config import Settings
+from liveoak.lab.demo.client import Client
 from liveoak.lab.demo.document import tell_document
 from liveoak.lab.demo.outcome import Outcome
 from liveoak.lab.demo.server import Killable, Server
 from liveoak.lab.demo.story import Plan, tell_handbook
 from liveoak.lab.demo.teller import Teller
-from liveoak.lab.machine import describe_machine
+from liveoak.lab.machine import Machine, describe_machine
 from liveoak.lab.report import write_report
 from liveoak.lab.results import Results, new_results, save
 
@@ -59,7 +60,9 @@ def stage(staging: Staging, teller: Teller, *, encore: Callable[[Killable, str, 
         else:
             topic, text = staging.document
             outcome = tell_document(topic, text, staging.plan.effort, server, settings.agent, teller)
-        ended = _write(staging, outcome)
+        with Client(server.url, settings.agent) as client:
+            health = client.health()
+        ended = _write(staging, outcome, describe_machine(device=health["device"], dtype=health["dtype"]))
         teller.chapter("What it came to")
         teller.figures(outcome.metrics)
         teller.claims(outcome.claims)
@@ -69,7 +72,7 @@ def stage(staging: Staging, teller: Teller, *, encore: Callable[[Killable, str, 
     return ended
 
 
-def _write(staging: Staging, outcome: Outcome) -> Ended:
+def _write(staging: Staging, outcome: Outcome, machine: Machine) -> Ended:
     plan, settings = staging.plan, staging.settings
     config = {
         "prior": settings.prior,
@@ -80,7 +83,6 @@ def _write(staging: Staging, outcome: Outcome) -> Ended:
         "claims": dict(outcome.claims),
         **outcome.details,
     }
-    machine = describe_machine(device=settings.device, dtype=settings.dtype)
     results = new_results("demo", machine=machine, config=config, metrics=outcome.metrics, arms=outcome.arms)
     files = (save(results, staging.folder), *write_report(results, staging.folder))
     return Ended(results=results, outcome=outcome, files=files)

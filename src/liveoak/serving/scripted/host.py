@@ -190,6 +190,8 @@ class ScriptedHost:
             "running": self._running(),
             "learning": False,
             "uptime": 1.0,
+            "device": "cpu",
+            "dtype": "float32",
             "peak_memory_mib": 64.0,
         }
 
