@@ -35,7 +35,7 @@ class LearnerSettings:
     select: TransitionSettings = field(default_factory=lambda: TransitionSettings(after=EVERYBODYS, boilerplate=0.5))
     """Which answers count with `selected`."""
     rank: int = 16
-    rate: float = 3e-3
+    rate: float = 1e-3
     """Learning rate, in Adam's units."""
     parts: int = 2
     """Optimizer steps that a call's episodes are dealt out to."""

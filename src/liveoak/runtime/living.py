@@ -10,8 +10,10 @@ from typing import Self
 
 from liveoak.adapters import Slot
 from liveoak.engine import Decoder, Engine
-from liveoak.errors import BadSettings, LearningError
+from liveoak.errors import BadSettings, LearningError, WorldError
+from liveoak.learning.demonstrating import demonstrated
 from liveoak.learning.learner import Learner, Report
+from liveoak.learning.lived import Lived
 from liveoak.learning.transcript import Layout
 from liveoak.runtime.scenes import Acting, Attempt, Scene
 from liveoak.worlds import Guarded, Split, World, seed_of
@@ -32,10 +34,19 @@ class LivingSettings:
     acting: Acting = "choices"
     seconds: float = 10.0
     """Limit of each answer of the world."""
+    shown: int = 0
+    """Demonstrations by the world's expert that each round learns from too; at most `together`."""
+    skill: float = 1.0
+    """How often whoever demonstrates acts as the expert would."""
 
     def __post_init__(self) -> None:
         if not (1 <= self.group <= self.together and self.together % self.group == 0):
             raise BadSettings(f"{self.together!r} episodes at once in groups of {self.group!r}: expected whole groups")
+        if not (0 <= self.shown <= self.together and 0 <= self.skill <= 1):
+            raise BadSettings(
+                f"{self.shown!r} demonstrations a round by an expert of skill {self.skill!r}: expected at most "
+                f"{self.together!r}, and a skill from 0 to 1"
+            )
         if not (self.window >= 1 and self.longest >= 1 and self.seconds > 0):
             raise BadSettings(f"{self!r}: expected a window, a longest action and seconds above 0")
 
@@ -160,13 +171,37 @@ class Living:
         return tuple(scene.attempt() for scene in scenes)
 
     def _learn(self, attempts: Sequence[Attempt]) -> tuple[Report | None, str | None]:
-        lived = [attempt.lived for attempt in attempts if attempt.lived is not None]
-        if self.learner is None or not lived:
+        if self.learner is None:
             return None, None
+        lived = [attempt.lived for attempt in attempts if attempt.lived is not None]
+        failure = None
         try:
-            return self.learner.learn(lived), None
+            lived += self._shown(attempts)
+        except WorldError as error:
+            failure = f"nothing was demonstrated: {error}"
+        if not lived:
+            return None, failure
+        try:
+            return self.learner.learn(lived), failure
         except LearningError as error:
             return None, str(error)
+
+    def _shown(self, attempts: Sequence[Attempt]) -> list[Lived]:
+        """What an expert would have done in some of the episodes."""
+        seeds = list(dict.fromkeys(attempt.seed for attempt in attempts))
+        wanted = [seeds[place % len(seeds)] for place in range(self.settings.shown)]
+        return [
+            lived
+            for place, seed in enumerate(wanted)
+            for lived in demonstrated(
+                self._layout,
+                self.world,
+                [seed],
+                skill=self.settings.skill,
+                chance=self.rounds_lived * self.settings.together + place,
+                window=self.settings.window,
+            )
+        ]
 
     def _new_world(self) -> Guarded:
         return self._stack.enter_context(Guarded(self._make, seconds=self.settings.seconds))

@@ -1,0 +1,119 @@
+"""What a life is told before it begins: the world, the signals, the sizes and the seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from liveoak.errors import Conflict, NotFound, StorageError
+from liveoak.learning.arms import LearnerSettings, Transition
+from liveoak.runtime.living import LivingSettings
+from liveoak.runtime.scenes import Acting
+from liveoak.signals import BalanceSettings
+
+_FILE = "life.json"
+
+
+class LifeOrder(BaseModel):
+    """What is lived, and how it is learned from. It does not change over a life."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    world: str
+    options: dict[str, str] = {}
+    prior: str = "scratch"
+    fingerprint: str = ""
+    """Of the prior's weights, filled in when the life begins."""
+    signals: tuple[Literal["reward", "transition", "imitation"], ...] = ("reward", "transition")
+    """None of them: a frozen agent."""
+    transition: Literal["answers", "selected", "naive"] = "selected"
+    balance: bool = True
+    rate: float = Field(default=LearnerSettings().rate, gt=0)
+    replay: float = Field(default=0.0, ge=0)
+    anchor: float = Field(default=0.0, ge=0)
+    together: int = Field(default=LivingSettings().together, ge=1)
+    group: int = Field(default=LivingSettings().group, ge=1)
+    window: int = Field(default=LivingSettings().window, ge=1)
+    longest: int = Field(default=LivingSettings().longest, ge=1)
+    acting: Acting = "choices"
+    shown: int = Field(default=0, ge=0)
+    skill: float = Field(default=1.0, ge=0, le=1)
+    seed: int = Field(default=0, ge=0)
+    every: int = Field(default=4, ge=1)
+    """Rounds between two checkpoints."""
+
+    def learning(self) -> LearnerSettings | None:
+        """
+        Raises:
+            BadSettings: settings that contradict each other.
+        """
+        if not self.signals:
+            return None
+        mode: Transition = self.transition if "transition" in self.signals else "off"
+        balanced = self.balance and mode in ("answers", "selected")
+        return LearnerSettings(
+            reward="reward" in self.signals,
+            transition=mode,
+            imitation="imitation" in self.signals,
+            balance=BalanceSettings() if balanced else None,
+            compare="group" if self.group > 1 else "world",
+            rate=self.rate,
+            replay=self.replay,
+            anchor=self.anchor,
+        )
+
+    def living(self) -> LivingSettings:
+        """
+        Raises:
+            BadSettings: settings that contradict each other.
+        """
+        return LivingSettings(
+            together=self.together,
+            group=self.group,
+            window=self.window,
+            longest=self.longest,
+            acting=self.acting,
+            shown=self.shown,
+            skill=self.skill,
+        )
+
+
+def read_order(folder: Path) -> LifeOrder:
+    """The orders of the life in a folder.
+
+    Raises:
+        NotFound: there is none.
+        StorageError: they are damaged.
+    """
+    path = folder / _FILE
+    try:
+        return LifeOrder.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotFound(f"no life in {str(folder)!r}: begin one there without --resume") from None
+    except (OSError, ValidationError, ValueError) as error:
+        raise StorageError(f"life in {str(folder)!r} cannot be read: {error}; restore {_FILE} from a copy") from None
+
+
+def agree(folder: Path, order: LifeOrder) -> None:
+    """Write the orders into a folder that has none, or find the same ones there.
+
+    Raises:
+        Conflict: it has others.
+        StorageError: they cannot be written, or are damaged.
+    """
+    try:
+        known = read_order(folder)
+    except NotFound:
+        try:
+            draft = folder / f".{_FILE}"
+            draft.write_text(order.model_dump_json(indent=1), encoding="utf-8")
+            draft.replace(folder / _FILE)
+        except OSError as error:
+            raise StorageError(f"life not begun in {str(folder)!r}: {error}") from None
+        return
+    if known != order:
+        now, then = order.model_dump(), known.model_dump()
+        unlike = [f"{key} {then[key]!r}, not {now[key]!r}" for key in now if now[key] != then[key]]
+        raise Conflict(f"the life in {str(folder)!r} has {'; '.join(unlike)}: take another --out, or the same orders")
