@@ -71,8 +71,8 @@ def test_every_page_is_reached_from_the_readme():
 def test_make_verbs_exist_and_the_readme_names_no_other():
     pages = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     # Typed: between backticks, or at the beginning of a line of code.
-    told = set(re.findall(r"(?:`|^ *\$? *)make ([a-z]+)(?:`| [A-Z]|$)", pages, flags=re.MULTILINE))
-    verbs = set(re.findall(r"^([a-z]+):.*##", text("Makefile"), flags=re.MULTILINE))
+    told = set(re.findall(r"(?:`|^ *\$? *)make ([a-z-]+)(?:`| [A-Z]|$)", pages, flags=re.MULTILINE))
+    verbs = set(re.findall(r"^([a-z-]+):.*##", text("Makefile"), flags=re.MULTILINE))
     assert {"setup", "demo", "serve", "test", "check", "bench", "lab", "docs"} <= verbs
     assert told <= verbs
     for verb in sorted(verbs):

@@ -14,6 +14,7 @@ from liveoak.lab.results import save
 
 
 @pytest.mark.e2e
+@pytest.mark.timeout(1200)
 def test_all_rows_of_the_gpu_bench_run_on_a_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("LIVEOAK_DATA", raising=False)
     told: list[str] = []
