@@ -78,6 +78,13 @@ EXPERIMENTS = (
         has_quick=True,
     ),
     Experiment(
+        name="learns",
+        summary="every way to learn solves a task whose answer is known, and a frozen control does not",
+        module="liveoak.lab.lives.learns",
+        unit="seeds",
+        count=3,
+    ),
+    Experiment(
         name="prior-or-scratch",
         summary="a game and a text world from expert, mediocre and no demonstrations: where do the curves cross?",
         module="liveoak.lab.lives.prior_or_scratch",

@@ -24,9 +24,9 @@ from liveoak.lab.lives.tables import (
     reached,
     score_lines,
 )
+from liveoak.lab.lives.ways import way
 from liveoak.lab.order import Order
 from liveoak.lab.results import Figure, Results, figure
-from liveoak.learning.arms import ARMS, LearnerSettings
 
 PEER = "trl grpo"
 """The arm of somebody else."""
@@ -44,25 +44,21 @@ class Place:
     """Whether observations carry what is to be known of the world."""
     one_turn: bool = False
     """Whether an episode is one action, which the peer can do."""
-    seeded: str | None = "rule"
-    """The option that each seed sets anew, so that seeds are other rules."""
 
     def of_seed(self, seed: int) -> dict[str, Any]:
-        return {**self.options, **({self.seeded: seed} if self.seeded else {})}
+        """Options of a seed, which has rules of its own."""
+        return {**self.options, "rule": seed % RULES}
 
 
 PLACES = (
-    Place(world="rooms", options={"rooms": 4}, episodes=1536, carries=True),
-    Place(world="journey", options={"miles": 1, "tells": True}, episodes=1024, carries=True),
-    Place(world="bandit", options={"pulls": 1}, episodes=1024, carries=False, one_turn=True),
+    Place(world="rooms", options={"rooms": 4}, episodes=1920, carries=True),
+    Place(world="journey", options={"miles": 1, "tells": True}, episodes=1280, carries=True),
+    Place(world="bandit", options={"pulls": 1}, episodes=1280, carries=False, one_turn=True),
 )
+RULES = 24
+"""Rules that every one of them has at least."""
 SHARE = 0.6
 """Of the way from guessing to the expert, that is to be reached."""
-
-
-def settings_of(arm: str) -> LearnerSettings:
-    """The learner's own arms, all at one rate: what differs is what they learn from."""
-    return replace(ARMS[arm], rate=1e-3)
 
 
 def lives(seeds: range, *, quick: bool) -> tuple[dict[str, Life], dict[str, tuple[str, str, int]]]:
@@ -73,7 +69,7 @@ def lives(seeds: range, *, quick: bool) -> tuple[dict[str, Life], dict[str, tupl
         for place in PLACES:
             for arm in (*OURS, *((PEER,) if place.one_turn else ())):
                 name = f"{place.world}, {arm}, seed {seed}"
-                settings = settings_of("reward" if arm == PEER else arm)
+                settings = way("reward" if arm == PEER else arm)
                 life = Life(
                     world=place.world,
                     options=place.of_seed(seed),

@@ -17,9 +17,10 @@ from liveoak.lab.lives.curves import episodes_to, threshold_between
 from liveoak.lab.lives.life import Figures, Life, Stage, live
 from liveoak.lab.lives.running import figures_by_arm, finished, run_lives, world_scores
 from liveoak.lab.lives.tables import Cells, Table, anytime_score, curve_of, figure_of, paired, score_lines
+from liveoak.lab.lives.ways import way
 from liveoak.lab.order import Order
 from liveoak.lab.results import Figure, Results, figure_over
-from liveoak.learning.arms import ARMS, LearnerSettings
+from liveoak.learning.arms import LearnerSettings
 
 WORLD = "drift"
 PHASES = 4
@@ -27,7 +28,7 @@ TOGETHER = 32
 EVERY, QUICK_EVERY = 384, 64
 """Episodes of a phase: whole rounds."""
 SHARE = 0.5
-BASE = replace(ARMS["both"], rate=1e-3)
+BASE = way("both")
 REMEDIES: Mapping[str, tuple[LearnerSettings, float]] = {
     "plain": (BASE, 1.0),
     "replay": (replace(BASE, replay=1.0), 1.0),

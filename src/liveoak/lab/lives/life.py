@@ -179,9 +179,10 @@ class _Account:
         return Learner(self._engine, settings, seed=self._life.seed, slot=slot)
 
     def _imitate(self, learner: Learner) -> None:
-        """What was shown comes first, in rounds of the same size, by imitation and by what followed."""
+        """What was shown comes first, in rounds of the same size, by imitation alone: what followed it is left for
+        the arms to learn from, or not."""
         life = self._life
-        teacher = replace(learner.settings, reward=False, transition="answers", imitation=True)
+        teacher = replace(learner.settings, reward=False, transition="off", imitation=True)
         pupil = self._learner(teacher, learner.slot)
         shown = list(
             demonstrated(

@@ -57,5 +57,8 @@ LIVES = (
         "to the threshold on the last phase, from the stream's weights less from the prior",
         better="lower",
     ),
+    _measure(
+        "solved", "share", "lives that did what a learner must, or, of a frozen control, could not", threshold=1.0
+    ),
     _measure("cell_seconds", "s", "time of one life on one core, measuring included", better="lower"),
 )

@@ -7,16 +7,16 @@ nothing. An arm that imitates and then stays as it is shows what living adds. Ex
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from liveoak.lab.lives.curves import crossing, threshold_between
 from liveoak.lab.lives.life import Figures, Life, Stage, live
 from liveoak.lab.lives.running import figures_by_arm, finished, run_lives, world_scores
 from liveoak.lab.lives.tables import Table, curve_of, score_lines
+from liveoak.lab.lives.ways import way
 from liveoak.lab.order import Order
 from liveoak.lab.results import Figure, Results, figure_over
-from liveoak.learning.arms import ARMS
 
 PLACES: Mapping[str, tuple[Mapping[str, Any], int]] = {
     "nim": ({"heaps": 2, "stones": 3, "opponent": "perfect"}, 1024),
@@ -48,7 +48,7 @@ def lives(seeds: range, *, quick: bool) -> tuple[dict[str, Life], dict[str, tupl
     """Every cell by the name of its part, and which world, arm and seed it is."""
     cells: dict[str, Life] = {}
     names: dict[str, tuple[str, str, int]] = {}
-    settings = replace(ARMS["both"], rate=1e-3)
+    settings = way("both")
     for seed in seeds:
         for place, (options, episodes) in PLACES.items():
             for arm, beginning in BEGINNINGS.items():

@@ -8,20 +8,19 @@ number of episodes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from liveoak.lab.lives.curves import threshold_between
 from liveoak.lab.lives.life import Figures, Life, Stage, live
 from liveoak.lab.lives.running import figures_by_arm, finished, run_lives, world_scores
 from liveoak.lab.lives.tables import Table, figure_of, final_score, paired, ratio, reached, score_lines
+from liveoak.lab.lives.ways import way
 from liveoak.lab.order import Order
 from liveoak.lab.results import Figure, Results
-from liveoak.learning.arms import ARMS
 
 PLACES: Mapping[str, tuple[Mapping[str, Any], int]] = {
-    "rooms": ({"rooms": 4}, 1536),
-    "journey": ({"miles": 1, "tells": True}, 1024),
+    "rooms": ({"rooms": 4}, 1920),
+    "journey": ({"miles": 1, "tells": True}, 1280),
 }
 """Options and episodes."""
 ARMS_OF_STAGES: Mapping[str, tuple[str, ...]] = {
@@ -42,7 +41,7 @@ def lives(seeds: range, *, quick: bool) -> tuple[dict[str, Life], dict[str, tupl
         for place, (options, episodes) in PLACES.items():
             for arm, parts in ARMS_OF_STAGES.items():
                 share = (64 if quick else episodes) // len(parts)
-                stages = tuple(Stage(settings=replace(ARMS[part], rate=1e-3), episodes=share) for part in parts)
+                stages = tuple(Stage(settings=way(part), episodes=share) for part in parts)
                 life = Life(
                     world=place,
                     options={**options, "rule": seed % 24},

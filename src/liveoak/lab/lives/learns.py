@@ -1,0 +1,111 @@
+"""The experiment `learns`: every way to learn solves a task whose answer is known, and a frozen control does not.
+
+The task is the smallest that has something for each signal: one pull of one of two levers, of which each colour has its
+own good one. Reward must find it, imitation copy it, transition foretell what a pull brings; those that combine
+signals must do what each does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from liveoak.lab.lives.life import Figures, Life, Stage, live
+from liveoak.lab.lives.running import finished, run_lives
+from liveoak.lab.lives.tables import curve_of
+from liveoak.lab.lives.ways import way
+from liveoak.lab.order import Order
+from liveoak.lab.results import Figure, Results, figure_over
+
+Skill = Literal["chooses", "foretells"]
+"""What a learner is to be able to do afterwards: choose as an expert does, and say what the world will answer."""
+CONTROL = "frozen"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A way to learn, and what it must have learned. `shown` demonstrations come first."""
+
+    skills: tuple[Skill, ...]
+    episodes: int
+    shown: int = 0
+
+
+TASKS: Mapping[str, Task] = {
+    "reward": Task(skills=("chooses",), episodes=640),
+    "transition": Task(skills=("foretells",), episodes=256),
+    "both": Task(skills=("chooses", "foretells"), episodes=640),
+    "selected": Task(skills=("chooses", "foretells"), episodes=640),
+    "naive": Task(skills=("foretells",), episodes=256),
+    "imitation": Task(skills=("chooses",), episodes=0, shown=1024),
+}
+LEFT = 0.5
+"""Share of the first held-out loss that may be left."""
+
+
+def life_of(arm: str, seed: int) -> Life:
+    """The life of an arm of the learner, or of the control."""
+    task = TASKS.get(arm, Task(skills=(), episodes=160))
+    settings = None if arm == CONTROL else way(arm)
+    return Life(
+        world="bandit",
+        options={"pulls": 1, "levers": 2, "rule": seed},
+        stages=(Stage(settings=settings, episodes=task.episodes),),
+        seed=seed,
+        shown=task.shown,
+        group=1,
+        readings=1,
+        exhibited=8,
+        examined=0,
+    )
+
+
+def work(cell: tuple[str, Life]) -> Figures:
+    """One life; where it only imitates, the loss before and after are those of two lives."""
+    _, life = cell
+    if not life.shown:
+        return live(life)
+    before = live(replace(life, shown=0))
+    after = live(life)
+    return {f"{kind}@0": before[f"{kind}@0"] for kind in ("answers", "choices")} | {
+        f"{kind}@{life.shown}": after[f"{kind}@0"] for kind in ("answers", "choices")
+    }
+
+
+def learned(cell: Mapping[str, float], skill: Skill) -> bool:
+    """Whether the figures of a life show that skill."""
+    left = curve_of(cell, "choices" if skill == "chooses" else "answers")
+    return left[max(left)] <= LEFT * left[min(left)]
+
+
+def verdict(arm: str, cell: Mapping[str, float]) -> bool:
+    """Whether an arm did what it must; of the control, whether it could do nothing."""
+    if arm == CONTROL:
+        return not any(learned(cell, skill) for skill in ("chooses", "foretells"))
+    return all(learned(cell, skill) for skill in TASKS[arm].skills)
+
+
+def experiment(order: Order) -> Results:
+    seeds = range(order.first, order.first + order.count)
+    cells = {f"{arm}, seed {seed}": (arm, life_of(arm, seed)) for seed in seeds for arm in (*TASKS, CONTROL)}
+    done = run_lives("lab-learns", order, cells, work)
+    arms: dict[str, dict[str, Figure]] = {}
+    for arm in (*TASKS, CONTROL):
+        values = [
+            float(verdict(arm, done.figures[name]))
+            for name, (own, _) in cells.items()
+            if own == arm and name in done.figures
+        ]
+        if values:
+            arms[arm] = {"solved": figure_over("solved", values)}
+    return finished(
+        "lab-learns",
+        order,
+        done,
+        metrics={"solved": figure_over("solved", [one["solved"].value for one in arms.values()])} if arms else {},
+        arms=arms,
+        config={},
+        claims={f"{arm} does what it must": one["solved"].value == 1 for arm, one in arms.items()},
+        lines=[],
+    )

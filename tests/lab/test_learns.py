@@ -1,0 +1,32 @@
+"""Every way to learn solves a task whose answer is known; a frozen control does not. Real lives, in CPU seconds."""
+
+from __future__ import annotations
+
+import pytest
+
+from liveoak.lab.lives.learns import CONTROL, TASKS, learned, life_of, verdict, work
+from liveoak.learning.arms import ARMS
+
+
+def test_every_arm_of_the_learner_has_a_task():
+    assert set(TASKS) == set(ARMS)
+
+
+@pytest.mark.parametrize("arm", TASKS)
+def test_it_learns(arm: str):
+    figures = work((arm, life_of(arm, 0)))
+    assert verdict(arm, figures), {key: value for key, value in figures.items() if not key.startswith("score")}
+
+
+def test_who_is_frozen_does_not():
+    figures = work((CONTROL, life_of(CONTROL, 0)))
+    assert verdict(CONTROL, figures)
+    assert not any(verdict(arm, figures) for arm in TASKS)
+
+
+def test_half_of_the_first_loss_may_be_left():
+    assert learned({"choices@0": 2.0, "choices@64": 1.0}, "chooses")
+    assert not learned({"choices@0": 2.0, "choices@64": 1.01}, "chooses")
+    assert not learned({"answers@0": 2.0, "answers@32": 0.1, "answers@64": 1.5}, "foretells"), (
+        "it is the end that counts"
+    )
