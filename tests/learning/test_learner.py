@@ -1,0 +1,251 @@
+"""The learner of a stream, over a prior of a few thousand parameters."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_priors import tiny_engine
+
+from liveoak.adapters import digest
+from liveoak.engine import Engine
+from liveoak.errors import BadSettings, LearningError, StorageError
+from liveoak.learning.arms import ARMS, LearnerSettings
+from liveoak.learning.learner import Learner
+from liveoak.learning.lived import Lived
+from liveoak.learning.scoring import answer_loss, costs, demonstration_loss
+from liveoak.records import Origin, Rendered, Span
+from liveoak.signals import Acted, BalanceSettings, Episode
+
+SMALL = LearnerSettings(rank=4, rate=1e-2, parts=1)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return tiny_engine()
+
+
+def lived(number: int, *, action: int = 65, seen: int = 97, worth: float | None = 0.0, logprob: float = -5.0) -> Lived:
+    """Asked 10 11, the agent says one token, and the world answers with two, of which the second is always 46."""
+    ids = (10, 11, action, 258, seen, 46)
+    spans = (
+        Span(origin=Origin.GIVEN, start=0, end=2),
+        Span(origin=Origin.ACTED, start=2, end=3),
+        Span(origin=Origin.SCAFFOLD, start=3, end=4),
+        Span(origin=Origin.OBSERVED, start=4, end=6),
+    )
+    acted = Acted(turn=f"t{number}", places=(2,), logprobs=(logprob,), reward=worth)
+    episode = Episode(id=str(number), rendered=Rendered(ids=ids, spans=spans), acted=(acted,))
+    return Lived(episode=episode, world="w", group="0")
+
+
+def shown(number: int, action: int) -> Lived:
+    one = lived(number, action=action, worth=None)
+    spans = tuple(replace(s, origin=Origin.DEMONSTRATED) if s.start == 2 else s for s in one.episode.rendered.spans)
+    rendered = replace(one.episode.rendered, spans=spans)
+    return replace(one, episode=Episode(id=f"s{number}", rendered=rendered, acted=()))
+
+
+def pair() -> list[Lived]:
+    return [lived(0, action=65, seen=97, worth=1.0), lived(1, action=66, seen=98, worth=0.0)]
+
+
+def chance(engine: Engine, learner: Learner, one: Lived, place: int) -> float:
+    """-log p of one token."""
+    return costs(engine, learner.slot, [one], [[place]])[0][place]
+
+
+def test_the_report_counts_what_was_credited(engine: Engine):
+    report = Learner(engine, replace(SMALL, transition="answers")).learn(pair())
+    assert report.credited == {"reward": 2, "transition": 4}
+    assert (report.steps, report.groups, report.silent, report.reward) == (1, 1, (), 0.5)
+    assert report.weights == {"w": 0.3}
+    # Two sequences of 5 tokens, each run once for both signals.
+    assert report.processed == 10
+
+
+def test_reward_makes_what_was_better_likelier_and_transition_what_followed(engine: Engine):
+    learner = Learner(engine, SMALL)
+    one, other = pair()
+    before = [chance(engine, learner, one, place) for place in (2, 4)] + [chance(engine, learner, other, 2)]
+    fresh = [replace(e, episode=replace(e.episode, acted=_as_sampled(engine, learner, e))) for e in (one, other)]
+    learner.learn(fresh)
+    after = [chance(engine, learner, one, place) for place in (2, 4)] + [chance(engine, learner, other, 2)]
+    assert after[0] < before[0]
+    assert after[1] < before[1]
+    assert after[2] > before[2]
+
+
+def _as_sampled(engine: Engine, learner: Learner, one: Lived) -> tuple[Acted, ...]:
+    logprob = -chance(engine, learner, one, 2)
+    return (replace(one.episode.acted[0], logprobs=(logprob,)),)
+
+
+def test_a_group_without_variance_says_so_and_teaches_what_followed(engine: Engine):
+    same = [lived(0, worth=1.0), lived(1, worth=1.0)]
+    alone = Learner(engine, replace(SMALL, transition="off"))
+    report = alone.learn(same)
+    assert report.silent == ("all 2 rewarded episodes were worth the same",)
+    assert (report.steps, alone.slot.steps) == (0, 0)
+    both = Learner(engine, SMALL)
+    assert both.learn(same).steps == both.slot.steps == 1
+
+
+def test_episodes_are_compared_by_group_or_by_world(engine: Engine):
+    apart = [replace(one, group=str(number)) for number, one in enumerate(pair())]
+    assert len(Learner(engine, replace(SMALL, transition="off")).learn(apart).silent) == 2
+    assert Learner(engine, replace(SMALL, transition="off", compare="world")).learn(apart).silent == ()
+
+
+def test_naive_drowns_actions_in_one_mean(engine: Engine):
+    """Two actions beside four observed tokens have a third of the weight; with a mean of its own, reward has all."""
+    learner = Learner(engine, replace(SMALL, transition="naive"))
+    learner.learn(pair())
+    update = learner._update  # pyright: ignore[reportPrivateUsage]
+    assert update.alphas["reward"] == pytest.approx(1 / 3)
+    assert update.alphas["transition"] == pytest.approx(2 / 3)
+    own = Learner(engine, SMALL)
+    own.learn(pair())
+    assert "reward" not in own._update.alphas  # pyright: ignore[reportPrivateUsage]
+
+
+def test_demonstrations_are_imitated_and_what_followed_them_is_learned(engine: Engine):
+    learner = Learner(engine, replace(ARMS["imitation"], rank=4, rate=1e-2, parts=1, transition="answers"))
+    examples = [shown(n, 70) for n in range(4)]
+    before = demonstration_loss(engine, learner.slot, examples), answer_loss(engine, learner.slot, examples)
+    for _ in range(8):
+        report = learner.learn(examples)
+    after = demonstration_loss(engine, learner.slot, examples), answer_loss(engine, learner.slot, examples)
+    assert report.credited == {"imitation": 4, "transition": 8}
+    assert before[0] is not None and after[0] is not None and before[1] is not None and after[1] is not None
+    assert after[0] < before[0] / 2
+    assert after[1] < before[1] / 2
+    assert report.reward is None
+
+
+def test_nothing_is_selected_before_the_reference_knows_more(engine: Engine):
+    """At first both know nothing, so that nothing is left to learn by the measure; then the reference leads."""
+    settings = replace(ARMS["selected"], rank=4, rate=1e-2, parts=1, reward=False, balance=None)
+    learner = Learner(engine, settings)
+    assert learner.reference is not None
+    first = learner.learn(pair())
+    assert first.credited == {}
+    assert (learner.slot.steps, learner.reference.steps) == (0, 1)
+    for _ in range(6):
+        last = learner.learn(pair())
+    assert last.credited["transition"] > 0
+    assert learner.slot.steps > 0
+
+
+def test_the_past_is_repeated_without_its_rewards(engine: Engine):
+    settings = replace(SMALL, replay=1.0, remembered=8)
+    learner = Learner(engine, settings)
+    first = learner.learn(pair())
+    second = learner.learn([lived(2, action=80, seen=100, worth=None)])
+    assert learner.memory.past.seen == 3
+    assert first.processed == 10
+    assert second.processed == 10, "the fresh episode and one of the past"
+    assert second.credited == {"transition": 2}, "credit is counted of what is fresh"
+
+
+def test_old_actions_are_learned_from_by_their_own_weights(engine: Engine):
+    """Recorded as far likelier than they are: the truncated weight is exp(-6), not a ratio that is clipped."""
+    old = [lived(n, action=65 + n, worth=float(n), logprob=0.0) for n in range(2)]
+    learner = Learner(engine, replace(SMALL, transition="off"))
+    costs_now = [chance(engine, learner, one, 2) for one in old]
+    report = learner.learn(old, stale=True)
+    # Credit is -1 and 1; the loss is -credit * p_start / p_old, for the ratio to the start is 1.
+    expected = (torch.tensor([-1.0, 1.0]) * -torch.tensor(costs_now).neg().exp()).mean()
+    assert report.losses["reward"] == pytest.approx(float(expected), rel=1e-3)
+
+
+def test_the_anchor_holds_the_agents_own_actions(engine: Engine):
+    free, held = (Learner(engine, replace(SMALL, anchor=anchor, rate=3e-3)) for anchor in (0.0, 100.0))
+    for learner in (free, held):
+        for _ in range(10):
+            report = learner.learn(pair())
+    assert "anchor" in report.losses
+    prior = costs(engine, None, pair(), [[2], [2]])
+    moved = [
+        sum(abs(chance(engine, learner, one, 2) - was[2]) for one, was in zip(pair(), prior, strict=True))
+        for learner in (free, held)
+    ]
+    assert moved[1] < moved[0] / 3
+
+
+def test_the_balance_follows_reward_in_each_world(engine: Engine):
+    quick = BalanceSettings(rounds=1, memory=0.1)
+    learner = Learner(engine, replace(SMALL, balance=quick))
+    weights: list[float] = []
+    for worth in (1.0, 1.0, 1.0, 0.0, 0.0, 0.0):
+        report = learner.learn([lived(0, worth=worth), replace(lived(1, worth=worth), world="other")])
+        weights.append(report.weights["w"])
+        assert report.weights["other"] == report.weights["w"]
+    assert weights[2] > weights[0] == 0.3
+    assert weights[-1] < max(weights)
+
+
+@pytest.mark.parametrize("arm", ["both", "selected"])
+def test_a_learner_goes_on_from_where_it_was_kept(engine: Engine, tmp_path: Path, arm: str):
+    settings = replace(ARMS[arm], rank=4, rate=1e-2, replay=1.0, remembered=3)
+
+    def rounds(learner: Learner, start: int, end: int) -> list[str]:
+        for number in range(start, end):
+            episodes = [
+                lived(4 * number + n, action=65 + n, seen=97 + n, worth=float(n == number % 4)) for n in range(4)
+            ]
+            learner.learn(episodes)
+        return [digest(slot) for slot in (learner.slot, learner.reference) if slot is not None]
+
+    whole = Learner(engine, settings, seed=3)
+    first = Learner(engine, settings, seed=3)
+    rounds(whole, 0, 3), rounds(first, 0, 3)
+    first.save(tmp_path / "kept")
+    again = Learner.resume(engine, settings, tmp_path / "kept", seed=3)
+    assert again.memory == first.memory
+    assert rounds(again, 3, 6) == rounds(whole, 3, 6)
+    assert again.memory == whole.memory
+    with pytest.raises(StorageError, match="exists"):
+        first.save(tmp_path / "kept")
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+@pytest.mark.parametrize("damage", ["memory", "weights", "missing"])
+def test_a_damaged_folder_is_told(engine: Engine, tmp_path: Path, damage: str):
+    learner = Learner(engine, SMALL)
+    learner.learn(pair())
+    learner.save(tmp_path / "kept")
+    if damage == "memory":
+        path = tmp_path / "kept" / "memory.json"
+        told = json.loads(path.read_text())
+        path.write_text(json.dumps({**told, "content": told["content"].replace('"calls": 1', '"calls": 2')}))
+    elif damage == "weights":
+        path = tmp_path / "kept" / "slot" / "adapter.safetensors"
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+    else:
+        (tmp_path / "kept" / "memory.json").unlink()
+    with pytest.raises(StorageError, match="cannot be read"):
+        Learner.resume(engine, SMALL, tmp_path / "kept")
+
+
+def test_an_update_that_diverged_is_told_and_changes_nothing(engine: Engine):
+    learner = Learner(engine, SMALL)
+    before = digest(learner.slot)
+    broken = [lived(0, worth=1.0), lived(1, action=66, worth=0.0, logprob=float("nan"))]
+    with pytest.raises(LearningError):
+        learner.learn(broken)
+    assert learner.slot.steps == 0
+    assert digest(learner.slot) == before
+
+
+@pytest.mark.parametrize(
+    "bad", [{"rate": 0.0}, {"rank": 0}, {"replay": -1.0}, {"reward": False, "transition": "off", "imitation": False}]
+)
+def test_settings_that_mean_nothing_are_refused(bad: dict[str, object]):
+    with pytest.raises(BadSettings):
+        LearnerSettings(**bad)  # type: ignore[arg-type]

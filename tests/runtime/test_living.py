@@ -1,0 +1,177 @@
+"""Living in a world: seeds, groups, failures, demonstrations, exams."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+
+import pytest
+from hostile_worlds import FAULTS, Fragile
+from tiny_priors import tiny_engine
+
+from liveoak.adapters import digest
+from liveoak.engine import Decoder, Engine
+from liveoak.errors import BadSettings, LearningError
+from liveoak.learning.arms import ARMS, LearnerSettings
+from liveoak.learning.learner import Learner, Report
+from liveoak.learning.lived import Lived
+from liveoak.records import Origin
+from liveoak.runtime.living import Living, LivingSettings
+from liveoak.worlds import world
+
+SMALL = LivingSettings(together=8, group=2, window=300)
+QUICK = LearnerSettings(rank=4, rate=1e-3, parts=1)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Generator[Engine]:
+    made = tiny_engine()
+    yield made
+    made.close()
+
+
+def living(engine: Engine, learner: Learner | None = None, fault: str = "", **settings: object) -> Living:
+    chosen = replace(SMALL, **settings)  # type: ignore[arg-type]
+    return Living(engine, Decoder(engine), lambda: Fragile(fault), learner, chosen, seed=5)
+
+
+def test_episodes_are_lived_in_the_order_of_the_seeds_and_in_groups(engine: Engine):
+    with living(engine, Learner(engine, QUICK)) as life:
+        rounds = list(life.rounds(13))
+    attempts = [attempt for done in rounds for attempt in done.attempts]
+    assert [attempt.number for attempt in attempts] == list(range(16))
+    assert [attempt.seed for attempt in attempts[:6]] == [0, 0, 2, 2, 4, 4]
+    assert all(attempt.seed == 2 * (attempt.number // 2) for attempt in attempts)
+    for attempt in attempts:
+        assert attempt.failure is None and attempt.lived is not None
+        assert attempt.lived.group == str(attempt.seed)
+        assert len(attempt.deeds) == 2 and {deed.said for deed in attempt.deeds} <= {"a", "b"}
+        assert attempt.score == attempt.lived.worth == sum(0.5 for deed in attempt.deeds if deed.said == "a")
+        assert attempt.ending == f"you did {attempt.deeds[-1].said}"
+        assert attempt.deeds[1].seen == f"you did {attempt.deeds[0].said}"
+        # What was recorded as sampled stands where it stands in the tokens.
+        ids = attempt.lived.episode.rendered.ids
+        assert [ids[turn.places[0]] for turn in attempt.lived.episode.acted] == [ord(d.said) for d in attempt.deeds]
+    assert rounds[0].score == sum(attempt.score for attempt in rounds[0].attempts) / 8
+
+
+def test_equal_seeds_live_equal_lives(engine: Engine):
+    def lived() -> tuple[list[object], str]:
+        learner = Learner(engine, QUICK)
+        with living(engine, learner) as life:
+            said = [[d.said for d in a.deeds] for done in life.rounds(24) for a in done.attempts]
+        return list(map(tuple, said)), digest(learner.slot)
+
+    assert lived() == lived()
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, "reset"])
+def test_an_episode_whose_world_fails_is_recorded_and_the_rest_goes_on(engine: Engine, fault: str):
+    causes = {
+        "raises": "out of coal",
+        "hangs": "0.3",
+        "nan": "nan",
+        "bytes": "bytes",
+        "reward": "7.0 is out of range",
+        "endless": "after its 2 turns",
+        "reset": "no such episode",
+    }
+    learner = Learner(engine, QUICK)
+    with living(engine, learner, fault, seconds=0.3) as life:
+        first = life.round()
+        sound = [attempt for attempt in first.attempts if attempt.seed < 4]
+        failed = [attempt for attempt in first.attempts if attempt.seed >= 4]
+        assert all(attempt.failure is None for attempt in sound)
+        for attempt in failed:
+            assert attempt.failure is not None and causes[fault] in attempt.failure
+            assert attempt.lived is None
+            assert len(attempt.deeds) == (0 if fault == "reset" else 1), "what came before it is still told"
+        assert first.report is not None and first.report.credited["transition"] > 0
+        assert first.score == sum(attempt.score for attempt in sound) / 4
+        # All seeds of the second round fail: nothing is learned, and the life is not over.
+        second = life.round()
+        assert second.score is None and second.report is None and second.failure is None
+        assert all(attempt.failure for attempt in second.attempts)
+
+
+def test_a_learner_that_fails_does_not_end_the_life(engine: Engine, monkeypatch: pytest.MonkeyPatch):
+    learner = Learner(engine, QUICK)
+    real = learner.learn
+
+    def diverges_once(episodes: list[Lived]) -> Report:
+        if learner.memory.calls == 1:
+            learner.memory = replace(learner.memory, calls=2)
+            raise LearningError("the update diverged")
+        return real(episodes)
+
+    monkeypatch.setattr(learner, "learn", diverges_once)
+    with living(engine, learner) as life:
+        rounds = [life.round() for _ in range(3)]
+    assert [done.failure for done in rounds] == [None, "the update diverged", None]
+    assert [done.report is not None for done in rounds] == [True, False, True]
+
+
+def test_a_frozen_agent_learns_nothing_and_an_exam_neither(engine: Engine):
+    learner = Learner(engine, QUICK)
+    with living(engine, learner) as life:
+        before = digest(learner.slot)
+        taken = life.exam(5)
+        assert [attempt.seed for attempt in taken] == [1, 3, 5, 7, 9]
+        assert digest(learner.slot) == before and learner.memory.calls == 0
+        again = life.exam(5)
+        assert [[d.said for d in a.deeds] for a in again] == [[d.said for d in a.deeds] for a in taken]
+        assert [a.score for a in again] == [a.score for a in taken]
+        assert life.rounds_lived == 0
+    with living(engine) as frozen:
+        done = frozen.round()
+        assert done.report is None and frozen.slot is None and done.score is not None
+
+
+def test_demonstrations_are_part_of_each_round(engine: Engine, monkeypatch: pytest.MonkeyPatch):
+    learner = Learner(engine, ARMS["both"])
+    given: list[Lived] = []
+    real = learner.learn
+
+    def heard(episodes: list[Lived], **more: bool) -> Report:
+        given.extend(episodes)
+        return real(episodes, **more)
+
+    monkeypatch.setattr(learner, "learn", heard)
+    settings = replace(SMALL, shown=3, together=4, group=2)
+    with Living(engine, Decoder(engine), lambda: world("switches", rule=0, switches=2), learner, settings) as life:
+        done = life.round()
+    assert len(given) == 7
+    shown = [one for one in given if not one.episode.acted]
+    assert [one.group for one in shown] == ["0", "2", "0"]
+    assert all(any(span.origin is Origin.DEMONSTRATED for span in one.episode.rendered.spans) for one in shown)
+    assert done.report is not None and done.report.credited["imitation"] > 0
+    assert done.failure is None
+
+
+def test_a_world_without_an_expert_shows_nothing_and_is_lived_in(engine: Engine):
+    with living(engine, Learner(engine, QUICK), shown=1) as life:
+        done = life.round()
+    assert done.failure is not None and "no expert to imitate" in done.failure
+    assert done.report is not None and done.report.steps == 1
+
+
+def test_rewards_of_a_wider_range_are_learned_from_in_range(engine: Engine):
+    wide = Fragile(rewards=(-10.0, 20.0))
+    with Living(
+        engine, Decoder(engine), lambda: wide, Learner(engine, QUICK), replace(SMALL, together=1, group=1)
+    ) as life:
+        attempt = life.round().attempts[0]
+    assert attempt.lived is not None and attempt.lived.worth == pytest.approx(attempt.score / 20)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"together": 8, "group": 3}, {"group": 0}, {"window": 0}, {"shown": 9}, {"skill": 1.5}, {"seconds": 0}]
+)
+def test_settings_of_a_life_that_mean_nothing_are_refused(bad: dict[str, object]):
+    with pytest.raises(BadSettings):
+        replace(SMALL, **bad)  # type: ignore[arg-type]
+
+
+def test_a_window_that_nobody_has_room_for_is_refused(engine: Engine):
+    with pytest.raises(BadSettings, match="room for 512"):
+        living(engine, window=600)
