@@ -144,13 +144,14 @@ def test_replies_are_stepped_until_there_is_nothing_to_do(scheduler: Scheduler, 
     until(lambda: order == ["R"] * 5)
 
 
-def test_a_step_that_fails_is_tried_again_with_the_next_request(scheduler: Scheduler) -> None:
+@pytest.mark.parametrize("error", [RuntimeError("on purpose"), SystemExit(3)])
+def test_a_step_that_fails_is_tried_again_with_the_next_request(scheduler: Scheduler, error: BaseException) -> None:
     steps: list[int] = []
 
     class Broken:
         def step(self) -> bool:
             steps.append(1)
-            raise RuntimeError("on purpose")
+            raise error
 
     scheduler.serve(Broken())
     for count in (1, 2):

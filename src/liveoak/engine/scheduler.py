@@ -241,7 +241,7 @@ class Scheduler:
             return
         try:
             more = self._served.step()
-        except Exception:  # the border: nothing that is served may end the thread
+        except BaseException:  # the border: nothing that is served may end the thread
             _log.exception("a step of serving failed; it is tried again with the next request")
             return
         if more:
