@@ -6,12 +6,13 @@ STAMP := $(VENV)/.made
 PEERS := $(VENV)/.peers
 PORT ?= 8321
 SEEDS ?= 5
+LAB_SEEDS ?= 3
 ARGS ?=
 # Overrides the pinned torch: make setup TORCH=2.14.1
 TORCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench bench-gpu lab docs
+.PHONY: help setup demo serve test check bench bench-gpu lab handbook docs
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -61,7 +62,14 @@ $(PEERS): $(STAMP)
 	done
 	@touch $@
 
-lab: $(STAMP) ## the handbook experiment over SEEDS seeds, with intervals and curves
+lab: $(STAMP) ## the experiments on lives over LAB_SEEDS seeds (results/lab-*.json and their pages)
+	$(BIN)/python -m pip install --quiet --editable ".[bench]" --constraint $(VENV)/constraints.txt \
+		|| echo "TRL could not be installed: its arm will say so" >&2
+	for name in learns bits prior-or-scratch stages-or-stream drift; do \
+		$(BIN)/liveoak lab run $$name --seeds $(LAB_SEEDS) $(ARGS) || exit 1; \
+	done
+
+handbook: $(STAMP) ## the handbook experiment over SEEDS seeds, with intervals and curves
 	$(BIN)/liveoak lab run handbook --seeds $(SEEDS) $(ARGS)
 
 docs: $(STAMP) ## rewrite the parts of docs/ that are generated
