@@ -58,7 +58,7 @@ class Settings(BaseModel):
     compile: Literal["auto", "on", "off"] = "auto"
     """Compile steps of decoding: auto where that pays (on CPUs with a C++ compiler, for priors that are not tiny)."""
     serving_share: float = Field(default=0.5, gt=0, lt=1)
-    """Part of the computing time that replies get while a lesson is studied, if they need it; the lesson has the rest."""
+    """Part of the computing time that replies get while a lesson is studied; what they leave goes to the lesson."""
     context: int = Field(default=2048, ge=64)
     """Most tokens of prompt and reply together."""
     max_waiting: int = Field(default=64, ge=1)

@@ -177,7 +177,7 @@ COMMAND = """
 import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
-from test_lives import ORDER
+from test_kept_lives import ORDER
 from tiny_priors import tiny_engine
 from liveoak.runtime.lives import Life
 with Life(Path(sys.argv[1]), ORDER, tiny_engine()) as life:
