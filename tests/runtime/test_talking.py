@@ -195,7 +195,7 @@ def test_a_cancelled_reply_keeps_what_was_said(runtime: Runtime):
 
 def test_a_listener_that_breaks_harms_nobody_else(runtime: Runtime):
     other = Heard()
-    runtime.chat(chat("Hi", draw={"max_tokens": 40}), other)
+    runtime.chat(chat("Hi", draw={"max_tokens": 40, "temperature": 0.0}), other)
     events: list[object] = []
 
     def broken(event: object) -> None:
@@ -222,7 +222,7 @@ def test_closing_lets_a_reply_end_and_takes_no_other(start: Callable[..., Runtim
     runtime = start()
     heard = [Heard() for _ in range(4)]
     for one in heard:
-        runtime.chat(chat("Hi", draw={"max_tokens": 30}), one)
+        runtime.chat(chat("Hi", draw={"max_tokens": 30, "temperature": 0.0}), one)
     runtime.close()
     assert [one.finished().completion_tokens for one in heard] == [30] * 4
     with pytest.raises(Unavailable, match="shutting down"):
