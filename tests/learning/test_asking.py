@@ -72,7 +72,7 @@ def test_half_of_the_questions_ask_for_brevity():
 
 
 def test_an_answer_that_its_sentence_repeats_is_asked_about_without_either():
-    repeated = fact("Of the 12 rooms on floor 12, twelve are blue.", "12")
+    repeated = fact("Of the 12 rooms under number 12, twelve are blue.", "12")
     assert repeated.after.count("12") == 0
     assert all(not says(pair.question, "12") for pair in ask(repeated, random.Random(0), 20))
 
