@@ -78,7 +78,7 @@ def _misused(error: typer.TyperException, arguments: list[str]) -> int:
         return error.exit_code
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "liveoak"
-    message = f"{error.format_message()} See `{command} --help`."
+    message = f"{error.format_message().rstrip('.')}. See `{command} --help`."
     if "--json" in arguments:
         print_json({"error": {"code": "usage", "message": message, "exit_code": error.exit_code}})
     else:
