@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from liveoak.adapters import Bank, Slot, digest, load_snapshot, save_snapshot
@@ -64,15 +64,25 @@ class Chain:
             return self._bank.new_slot(rank=rank, seed=seed)
         return load_snapshot(self._bank, self._folder / version.id)
 
-    def keep(self, slot: Slot, parent: Version, *, session: str | None, lesson: str, verdict: Verdict) -> Version:
+    def keep(
+        self,
+        slot: Slot,
+        parent: Version,
+        *,
+        session: str | None,
+        lesson: str,
+        verdict: Verdict,
+        beside: Sequence[str] = (),
+    ) -> Version:
         """Make a candidate the next version and serve it. Weights are on disk before the record names them.
+        `beside` are further lessons that it was made from.
 
         Raises:
             StorageError: not enough room; what was served stays served.
             Conflict: something else is served since the candidate was begun, after a rollback for example.
             NotFound: the lesson was erased meanwhile.
         """
-        lessons = (*parent.lessons, lesson)
+        lessons = (*parent.lessons, *beside, lesson)
         content = "\n".join((digest(slot), parent.id, self._prior, *lessons))
         id = hashlib.sha256(content.encode()).hexdigest()[:ID_LENGTH]
         version = Version(

@@ -171,7 +171,9 @@ class School:
         parent = self._chain.current(task.session)
         task.on_progress(Progress(stage="read", done=0, total=1))
         study = Study(self._engine, self._decoder, self._recipe, self._anchors)
-        past = [self._experience.lesson(id).lesson for id in parent.lessons]
+        known = (self._experience.lesson(id).lesson for id in parent.lessons)
+        # Lessons that stand for sessions have nothing in them to study.
+        past = [old for old in known if old.source or old.statements or old.questions or old.demonstrations]
         slot = self._chain.draft(parent, rank=self._recipe.rank, seed=0)
         start = slot.master.clone()
         studied = study.study(

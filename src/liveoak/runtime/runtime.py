@@ -45,6 +45,7 @@ from liveoak.runtime.notes import Notebook
 from liveoak.runtime.replies import Asked, Reply, Speaker
 from liveoak.runtime.rights import Rights
 from liveoak.runtime.tools import offered
+from liveoak.runtime.traffic import Harvest, Traffic
 
 _STUDY_TOKENS = 8192
 """Cache of a lesson's own questions, in tokens."""
@@ -107,6 +108,16 @@ class Runtime:
             self._speakers = ThreadPoolExecutor(settings.max_waiting, thread_name_prefix="liveoak-reply")
             stack.callback(self._speakers.shutdown)
             self.rights = Rights(self.experience, agent=settings.agent, teachers=settings.teachers)
+            self._traffic = Traffic(
+                settings,
+                engine=self._engine,
+                experience=self.experience,
+                chain=self._chain,
+                teachers=settings.teachers,
+                context=self._context,
+                rank=(recipe or Recipe()).rank,
+                clock=clock,
+            )
             self._notebook = Notebook(
                 self.experience,
                 prior.tokenizer,
@@ -227,6 +238,17 @@ class Runtime:
         else:
             self._open_session(session, author)
         return self._school.learn(lesson, session=session, author=author, on_progress=on_progress)
+
+    def learn_from_feedback(self, since: str | None = None, *, author: str = "local") -> Harvest:
+        """Learn from recorded sessions what trusted people said of their turns after the feedback `since`; None: from
+        the first on. The next call takes the harvest's cursor.
+
+        Raises:
+            NotAllowed: the author is no teacher.
+            and whatever `Traffic.harvest` raises.
+        """
+        self.rights.need_teacher(author, "teach the agent itself")
+        return self._traffic.harvest(since, author=author)
 
     def feedback(
         self, *, turn: str, author: str, kind: FeedbackKind, value: float | None = None, text: str | None = None

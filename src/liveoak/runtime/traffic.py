@@ -1,0 +1,220 @@
+"""Learning from served traffic: what trusted people said of recorded turns becomes a candidate, which the gate judges.
+
+The learner is the one that lives in worlds. Here episodes are sessions, rewards and corrections are feedback, and
+other weights may have acted than those that learn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from liveoak.adapters import Slot
+from liveoak.config import Settings
+from liveoak.engine import Decoder, Engine
+from liveoak.errors import LearningError, LiveoakError
+from liveoak.experience import Experience, new_id
+from liveoak.gate import Chain, Gate, judge, temper
+from liveoak.learning.anchoring import Anchors
+from liveoak.learning.arms import LearnerSettings
+from liveoak.learning.general import anchors, ground
+from liveoak.learning.learner import Learner, Report
+from liveoak.learning.lived import Lived
+from liveoak.learning.scoring import costs
+from liveoak.records import Feedback, Lesson, Origin, Proof, Turn, Verdict, Version
+from liveoak.signals import Episode, RewardSettings, demonstrations, episode_of
+from liveoak.signals.episode import places_of
+
+TRAFFIC = LearnerSettings(
+    compare="world", rewarded=RewardSettings(baseline="none", per="turn"), rate=5e-4, parts=1, passes=4, anchor=1.0
+)
+"""Sessions begin unlike, so that a reward is taken as it was said: above 0 is good, below is bad."""
+LIVED = "lived"
+"""Topic of the lessons that stand for sessions; there is nothing in them that could be studied."""
+_SAID = (Origin.ACTED, Origin.DEMONSTRATED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Harvest:
+    """What came of learning from traffic."""
+
+    cursor: str | None
+    """The last feedback that was looked at: where the next harvest begins."""
+    sessions: tuple[str, ...]
+    """Those that were learned from."""
+    version: str
+    """Served from now on."""
+    verdict: Verdict | None
+    """None: there was nothing new to learn from."""
+    report: Report | None
+
+
+class Traffic:
+    """Harvests the record of one agent. One harvest at a time."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        engine: Engine,
+        experience: Experience,
+        chain: Chain,
+        teachers: Collection[str],
+        context: int,
+        rank: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._settings, self._engine, self._clock = settings, engine, clock
+        self._experience, self._chain = experience, chain
+        self._teachers, self._context, self._rank = teachers, context, rank
+        self._one_at_a_time = threading.Lock()
+
+    def harvest(self, since: str | None, *, author: str, learning: LearnerSettings = TRAFFIC) -> Harvest:
+        """Learn from the sessions that were spoken of after the feedback `since`; None: from the first on.
+
+        Raises:
+            LearningError: feedback that no token could be credited for, or an update that diverged.
+            Conflict: what is served changed meanwhile.
+            StorageError: the new version could not be written.
+        """
+        with self._one_at_a_time:
+            words = [word for word in self._experience.feedback(trusted=True) if since is None or word.id > since]
+            cursor = max((word.id for word in words), default=since)
+            lived = {id: found for id in dict.fromkeys(map(self._session_of, words)) if (found := self._lived(id))}
+            parent = self._chain.current()
+            if not lived:
+                return Harvest(cursor=cursor, sessions=(), version=parent.id, verdict=None, report=None)
+            lessons = [self._enter(session, author) for session in lived]
+            try:
+                return self._learn(lived, lessons, parent, cursor, learning)
+            except LiveoakError as error:
+                for lesson in lessons:
+                    # Where the record itself is what failed, the caller hears the first error.
+                    with contextlib.suppress(LiveoakError):
+                        self._chain.retire_unproven(lesson.id)
+                        self._experience.fail_lesson(lesson.id, str(error))
+                raise
+
+    def _learn(
+        self,
+        lived: dict[str, list[Lived]],
+        lessons: Sequence[Lesson],
+        parent: Version,
+        cursor: str | None,
+        learning: LearnerSettings,
+    ) -> Harvest:
+        began = time.perf_counter()
+        episodes = [one for some in lived.values() for one in some]
+        slot = self._chain.draft(parent, rank=self._rank, seed=0)
+        start = slot.master.clone()
+        try:
+            before = self._said(slot, episodes)
+            report = Learner(self._engine, learning, slot=slot, anchors=self._anchors).learn(episodes, stale=True)
+        finally:
+            slot.freeze()
+        if not report.steps:
+            astray = sum(len(one.episode.astray) for one in episodes)
+            why = "; ".join(
+                [*report.silent, *([f"{astray} turns are written otherwise than sampled"] if astray else [])]
+            )
+            raise LearningError(f"nothing can be learned from {len(lived)} sessions: {why}")
+        served, bounds = self._chain.slot(parent), self._settings.gate
+        share = temper(self._engine, self._gate, slot, start, served, bounds) if bounds.enabled else 1.0
+        probes = self._gate.probe(served, slot, (), ())
+        verdict = judge(probes, enabled=bounds.enabled)
+        version = parent
+        if verdict.kept:
+            *others, last = (lesson.id for lesson in lessons)
+            version = self._chain.keep(slot, parent, session=None, lesson=last, beside=others, verdict=verdict)
+        by_name = {probe.name: probe for probe in probes}
+        proof = Proof(
+            lesson="",
+            topic=LIVED,
+            version=version.id,
+            parent=parent.id,
+            questions_trained=0,
+            tokens_trained=sum(report.credited.values()),
+            tokens_processed=report.processed,
+            steps=report.steps,
+            loss_before=before,
+            loss_after=self._said(slot, episodes),
+            recall_before=0.0,
+            recall_after=0.0,
+            recall_n=0,
+            retention_nats=by_name["retention"].after,
+            kl_prior=by_name["kl_prior"].after,
+            seconds=time.perf_counter() - began,
+            verdict=verdict,
+            share=share,
+        )
+        for lesson in lessons:
+            self._experience.finish_lesson(lesson.id, replace(proof, lesson=lesson.id))
+        return Harvest(cursor=cursor, sessions=tuple(lived), version=version.id, verdict=verdict, report=report)
+
+    def _session_of(self, word: Feedback) -> str:
+        return self._experience.turn(word.turn).session
+
+    def _lived(self, id: str) -> list[Lived]:
+        """A session as an episode, and what was shown in it; nothing if nobody rewarded or corrected it."""
+        session, turns = self._experience.session(id), self._experience.turns(id)
+        if session.agent != self._settings.agent:
+            return []
+        feedback = self._experience.feedback(session=id)
+        found: list[Lived] = []
+        if any(word.trusted and word.kind == "reward" for word in feedback):
+            kept = self._fitting(turns)
+            rendered = self._engine.tokenizer.render(
+                [turn.message for turn in kept], origins=[turn.origin for turn in kept]
+            )
+            found.append(self._one(id, episode_of(id, kept, rendered, feedback)))
+        for number, shown in enumerate(demonstrations(session, turns, feedback, self._teachers)):
+            rendered = self._engine.tokenizer.render(shown.messages, origins=shown.origins)
+            if len(rendered.ids) <= self._context:
+                found.append(self._one(id, Episode(id=f"{id}/{number}", rendered=rendered, acted=())))
+        return found
+
+    def _one(self, session: str, episode: Episode) -> Lived:
+        return Lived(episode=episode, world=self._settings.agent, group=session)
+
+    def _fitting(self, turns: Sequence[Turn]) -> list[Turn]:
+        """The session, or of a long one the instructions and the latest turns that the context holds."""
+        lead = [turn for turn in turns[:1] if turn.message.role == "system"]
+        rest = list(turns[len(lead) :])
+        while rest and self._size([*lead, *rest]) > self._context:
+            rest = rest[1:]
+            while rest and rest[0].message.role != "user":
+                rest = rest[1:]
+        return [*lead, *rest]
+
+    def _size(self, turns: Sequence[Turn]) -> int:
+        return len(self._engine.tokenizer.render([turn.message for turn in turns]).ids)
+
+    def _said(self, slot: Slot, episodes: Sequence[Lived]) -> float:
+        """Nats per token of what was said or shown."""
+        places = [tuple(places_of(one.episode.rendered, *_SAID)) for one in episodes]
+        values = [cost for one in costs(self._engine, slot, episodes, places) for cost in one.values()]
+        return sum(values) / len(values) if values else 0.0
+
+    def _enter(self, session: str, author: str) -> Lesson:
+        """What stands for the session in a lineage, so that erasing it retires the versions that learned from it."""
+        lesson = Lesson(id=new_id("lesson", clock=self._clock), topic=LIVED)
+        self._experience.add_lesson(lesson, session=session, author=author, created=self._clock())
+        return lesson
+
+    @cached_property
+    def _decoder(self) -> Decoder:
+        return Decoder(self._engine, kind="study", cache_tokens=4096)
+
+    @cached_property
+    def _gate(self) -> Gate:
+        return Gate(self._engine, self._decoder, self._settings.gate)
+
+    @cached_property
+    def _anchors(self) -> Anchors:
+        known = ground(self._engine, self._decoder, Path(self._settings.cache))
+        return Anchors(self._engine, anchors(self._engine, known))

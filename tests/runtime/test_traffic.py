@@ -1,0 +1,122 @@
+"""What trusted people say of served turns reaches the weights, under the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from small_life import chat, lesson, user
+
+from liveoak.config import GateSettings
+from liveoak.errors import LearningError, NotAllowed
+from liveoak.records import Finished
+from liveoak.runtime import Runtime
+
+ASKED = "What is the word?"
+
+
+def said(runtime: Runtime, **fields: object) -> Finished:
+    """A reply that can be read back: a random prior's bytes seldom are text."""
+    drawn = {"temperature": 1.0, "max_tokens": 6, "pattern": "[a-z]{4}", "seed": hash_of(fields)}
+    return runtime.ask(chat(ASKED, draw=drawn, **fields))
+
+
+def hash_of(fields: dict[str, object]) -> int:
+    return sum(str(fields.get("session")).encode())
+
+
+def likelihood(runtime: Runtime, reply: str) -> float:
+    return sum(runtime.score([user(ASKED)], reply))
+
+
+def test_a_reward_makes_what_was_said_likelier_and_a_bad_one_less(runtime: Runtime):
+    good, bad = (said(runtime, session=name, author="guest") for name in ("good", "bad"))
+    turns = [runtime.experience.turn(one.turn) for one in (good, bad)]
+    texts = [runtime.score([user(ASKED)], turn.message.content) for turn in turns]
+    before = [sum(one) for one in texts]
+    runtime.feedback(turn=good.turn, author="local", kind="reward", value=1.0)
+    runtime.feedback(turn=bad.turn, author="local", kind="reward", value=-1.0)
+    parent = runtime.current().id
+    done = runtime.learn_from_feedback()
+    assert done.verdict is not None and done.verdict.kept
+    assert done.version == runtime.current().id != parent
+    assert set(done.sessions) == {"good", "bad"}
+    after = [likelihood(runtime, turn.message.content) for turn in turns]
+    assert after[0] > before[0]
+    assert after[1] < before[1]
+    # Each session is a lesson of the version, so that its erasure retires the version.
+    assert len(runtime.current().lessons) == 2
+    assert runtime.erase("bad") == (done.version,)
+    assert runtime.current().id == parent
+
+
+def test_a_correction_is_imitated_in_the_place_of_what_it_corrects(runtime: Runtime):
+    reply = said(runtime, session="s")
+    before = likelihood(runtime, "Ahoy")
+    runtime.feedback(turn=reply.turn, author="local", kind="correction", text="Ahoy")
+    done = runtime.learn_from_feedback()
+    assert done.report is not None and done.report.credited["imitation"] == len("Ahoy") + 1
+    assert likelihood(runtime, "Ahoy") > before
+    (record,) = runtime.experience.lessons(session="s")
+    assert record.status == "kept" and record.proof is not None
+    assert record.proof.loss_after < record.proof.loss_before
+
+
+def test_each_feedback_is_learned_from_once(runtime: Runtime):
+    first = said(runtime, session="s")
+    runtime.feedback(turn=first.turn, author="local", kind="reward", value=1.0)
+    one = runtime.learn_from_feedback()
+    again = runtime.learn_from_feedback(one.cursor)
+    assert (again.version, again.sessions, again.verdict) == (one.version, (), None)
+    assert again.cursor == one.cursor
+    second = said(runtime, session="t")
+    runtime.feedback(turn=second.turn, author="local", kind="reward", value=1.0)
+    two = runtime.learn_from_feedback(one.cursor)
+    assert two.sessions == ("t",)
+    assert [version.id for version in runtime.versions()][-2:] == [one.version, two.version]
+
+
+def test_what_others_say_is_not_learned_from(runtime: Runtime):
+    reply = said(runtime, session="s", author="guest")
+    runtime.feedback(turn=reply.turn, author="guest", kind="reward", value=1.0)
+    before = runtime.current().id
+    done = runtime.learn_from_feedback()
+    assert (done.cursor, done.sessions, done.version) == (None, (), before)
+    with pytest.raises(NotAllowed):
+        runtime.learn_from_feedback(author="guest")
+
+
+def test_what_the_gate_refuses_is_not_served_and_recorded(start: Callable[..., Runtime]):
+    runtime = start(gate=GateSettings(max_retention_nats=0.0, max_kl_prior=0.0))
+    reply = said(runtime, session="s")
+    runtime.feedback(turn=reply.turn, author="local", kind="reward", value=1.0)
+    before = runtime.current().id
+    done = runtime.learn_from_feedback()
+    assert done.verdict is not None and not done.verdict.kept
+    assert done.version == runtime.current().id == before
+    assert [record.status for record in runtime.experience.lessons(session="s")] == ["refused"]
+
+
+def test_a_reward_of_nothing_is_an_error_with_its_reason(runtime: Runtime):
+    reply = said(runtime, session="s")
+    runtime.feedback(turn=reply.turn, author="local", kind="reward", value=0.0)
+    with pytest.raises(LearningError, match="every turn was worth what its baseline expected"):
+        runtime.learn_from_feedback()
+    assert [record.status for record in runtime.experience.lessons(session="s")] == ["failed"]
+    assert runtime.current().parent is None
+
+
+def test_replies_that_cannot_be_found_again_are_named(runtime: Runtime):
+    reply = runtime.ask(chat(ASKED, session="s", draw={"max_tokens": 12}))
+    runtime.feedback(turn=reply.turn, author="local", kind="reward", value=1.0)
+    with pytest.raises(LearningError, match="1 turns are written otherwise than sampled"):
+        runtime.learn_from_feedback()
+
+
+def test_lessons_go_on_after_it(runtime: Runtime):
+    reply = said(runtime, session="s")
+    runtime.feedback(turn=reply.turn, author="local", kind="reward", value=1.0)
+    lived = runtime.learn_from_feedback()
+    proof = runtime.learn(lesson("after"))
+    assert proof.parent == lived.version and proof.verdict.kept
+    assert len(runtime.current().lessons) == 2
