@@ -6,17 +6,29 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TypeVar
 
+import torch
+
 from liveoak.adapters import Slot
-from liveoak.engine import SLICE, common_length
 from liveoak.engine import Sequence as Tokens
+from liveoak.engine import common_length
 from liveoak.learning.objective import Example
 
 T = TypeVar("T")
+ROOM = 768
+"""Tokens of a pass on a processor: what a pass costs however short it is hardly counts, and what it keeps for the way
+back is small. Replies wait for no whole pass: they go first between its layers."""
+ROOM_ON_GPU = 8192
+"""The same on a GPU, whose products need many rows to be worth their start."""
 SHARED = 8
 """A common beginning of at least this many tokens is run once for a whole slice."""
 
 
-def slices(examples: Sequence[Example], size: int = SLICE) -> list[list[Example]]:
+def room(device: torch.device) -> int:
+    """Tokens of a pass on this device."""
+    return ROOM_ON_GPU if device.type == "cuda" else ROOM
+
+
+def slices(examples: Sequence[Example], size: int = ROOM) -> list[list[Example]]:
     """The examples in order, cut so that each part runs at most `size` tokens, or holds one sequence.
 
     Neighbours over the same tokens, one for each signal for example, are one sequence.
@@ -56,7 +68,7 @@ def share_beginning(examples: Sequence[Example], slot: Slot | None, first: int =
     ]
 
 
-def passes(queues: Sequence[Sequence[tuple[T, int]]], size: int = SLICE) -> list[list[T]]:
+def passes(queues: Sequence[Sequence[tuple[T, int]]], size: int = ROOM) -> list[list[T]]:
     """The slices of several slots, each with its tokens, put together in passes of at most `size`.
 
     A slot's slices stay in order, and none is cut anew for the sake of another slot: its gradients are summed over the

@@ -18,7 +18,7 @@ from liveoak.engine import Engine
 from liveoak.errors import LearningError
 from liveoak.learning.objective import ANCHOR, Example, normalisers
 from liveoak.learning.passing import Part, learn
-from liveoak.learning.slices import passes, share_beginning, slices
+from liveoak.learning.slices import passes, room, share_beginning, slices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,8 @@ class _UnderWay:
 def _step(engine: Engine, strides: Sequence[Stride]) -> list[Step | LearningError]:
     begun = [_begin(engine, stride) for stride in strides]
     under_way = [one for one in begun if isinstance(one, _UnderWay)]
-    for together in passes([_pieces(one) for one in under_way]):
+    size = room(engine.device)
+    for together in passes([_pieces(one, size) for one in under_way], size):
         learn(engine, together)
     return [_apply(one) if isinstance(one, _UnderWay) else one for one in begun]
 
@@ -126,10 +127,10 @@ def _check_tokens(examples: Sequence[Example], engine: Engine) -> None:
             raise LearningError(f"an example holds token {unknown[0]!r}: expected 0 to {size - 1}")
 
 
-def _pieces(one: _UnderWay) -> list[tuple[Part, int]]:
+def _pieces(one: _UnderWay, size: int) -> list[tuple[Part, int]]:
     update = one.stride.update
     found: list[tuple[Part, int]] = []
-    for piece in slices(one.examples):
+    for piece in slices(one.examples, size):
         part = Part(slot=update.slot, examples=piece, counts=one.counts, alphas=update.alphas, sums=one.sums)
         tokens = sum(len(sequence.ids) for sequence in share_beginning(piece, update.slot))
         one.processed += tokens
