@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby, pairwise
 from pathlib import Path
 
@@ -290,3 +291,12 @@ def test_one_stranger_does_not_undo_a_slice():
     sizes = [sum(len(tokens.ids) for tokens in share_beginning(part, None)) for part in slices([*like, stranger], 384)]
     assert max(sizes) <= 384
     assert len(sizes) == 2
+
+
+def test_a_neighbour_that_is_credited_early_does_not_undo_a_slice_either():
+    """Over the same tokens as the one before, but with credit where all begin alike: it is run apart."""
+    like = [imitation([*range(200), n, n], 200) for n in range(20)]
+    early = imitation([*range(200), 19, 19], 3, "transition")
+    parts = slices([*like, early], 384)
+    assert [len(part) for part in parts] == [20, 1]
+    assert [len(part) for part in slices([like[0], replace(early, ids=like[0].ids)], 100)] == [2], "one sequence"

@@ -41,7 +41,7 @@ def slices(examples: Sequence[Example], size: int = ROOM) -> list[list[Example]]
             shared = min(common, common_length(parts[-1][0].ids, example.ids), example.wanted[0])
             joined = total_length + (0 if again else len(example.ids))
             run = joined - (count - again) * shared if shared >= SHARED else joined
-            if again or run <= size:
+            if run <= size or (again and count == 1):
                 parts[-1].append(example)
                 common, total_length, count = shared, joined, count + (not again)
                 continue
