@@ -63,7 +63,8 @@ def test_notes_end_the_system_message_or_make_one():
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_forced_note_is_kept_even_from_a_model_that_knows_nothing(runtime: Runtime, seed: int):
     heard = Heard()
-    draw = {"max_tokens": 400, "seed": seed, "temperature": 0.7}
+    # Room for the longest text that the grammar allows, four bytes a letter.
+    draw = {"max_tokens": 1200, "seed": seed, "temperature": 0.7}
     runtime.chat(chat("Remember: Runa has the key.", session="s", tool_choice="note", draw=draw), heard)
     done = heard.finished()
     assert done.finish == "tool_calls"

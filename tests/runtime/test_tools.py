@@ -12,7 +12,6 @@ from small_life import FACT, LOOK, QUICK, Heard, chat, user
 
 from liveoak.config import GateSettings
 from liveoak.errors import BadLesson, LearningError, UserError
-from liveoak.learning.update import Update
 from liveoak.records import (
     QA,
     Demonstration,
@@ -145,13 +144,13 @@ def test_a_choice_that_no_tool_has_is_refused(policy: str, tools: tuple[ToolSpec
 # Through the runtime
 
 
-@pytest.mark.parametrize(("seed", "temperature"), [(6, 0.7), (1, 0.5)])
-def test_a_forced_call_is_a_valid_lesson_even_from_a_model_that_knows_nothing(
-    runtime: Runtime, seed: int, temperature: float
-):
+@pytest.mark.parametrize("seed", [9, 6])
+def test_a_forced_call_is_a_valid_lesson_even_from_a_model_that_knows_nothing(start: Callable[..., Runtime], seed: int):
+    """Of seeds whose random letters end soon; float32, so that they are the same letters on every machine."""
+    runtime = start(dtype="float32")
     heard = Heard()
     before = runtime.current()
-    draw = {"max_tokens": 900, "seed": seed, "temperature": temperature}
+    draw = {"max_tokens": 900, "seed": seed, "temperature": 0.7}
     runtime.chat(chat(f"Remember: {FACT}", session="s", tool_choice="learn", draw=draw), heard)
     done = heard.finished()
     assert done.finish == "tool_calls"
@@ -276,10 +275,10 @@ def test_tools_may_refer_to_their_own_definitions(runtime: Runtime):
 
 
 def test_a_lesson_that_fails_within_a_reply_is_an_answer(runtime: Runtime, monkeypatch: pytest.MonkeyPatch):
-    def diverged(*_: object) -> None:
-        raise LearningError("the update diverged")
+    def diverged(strides: list[object]) -> list[LearningError]:
+        return [LearningError("the update diverged") for _ in strides]
 
-    monkeypatch.setattr(Update, "step", diverged)
+    monkeypatch.setattr("liveoak.learning.study.step_together", diverged)
     Scripted(
         runtime, monkeypatch,
         "<tool_call>", json.dumps({"name": "learn", "arguments": {"topic": "t", "statements": [FACT]}}), "Never mind.",
