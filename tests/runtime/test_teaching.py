@@ -320,7 +320,7 @@ def test_a_lesson_that_fails_serves_the_old_version_and_costs_no_reply(
     if how == "nothing":
         monkeypatch.setattr("liveoak.learning.course.rate_at", lambda *_: 0.0)
     heard = Heard()
-    runtime.chat(chat("Hi", draw={"max_tokens": 60}), heard)
+    runtime.chat(chat("Hi", draw={"max_tokens": 60, "temperature": 0.0}), heard)
     reason = {"rate": "diverged", "anchor": "credit of signal", "nothing": "changed no weight"}[how]
     with pytest.raises(LearningError, match=reason):
         runtime.learn(lesson())

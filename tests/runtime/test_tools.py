@@ -144,7 +144,7 @@ def test_a_choice_that_no_tool_has_is_refused(policy: str, tools: tuple[ToolSpec
 # Through the runtime
 
 
-@pytest.mark.parametrize("seed", [9, 6])
+@pytest.mark.parametrize("seed", [12, 14])
 def test_a_forced_call_is_a_valid_lesson_even_from_a_model_that_knows_nothing(start: Callable[..., Runtime], seed: int):
     """Of seeds whose random letters end soon; float32, so that they are the same letters on every machine."""
     runtime = start(dtype="float32")
