@@ -69,6 +69,15 @@ def test_rooms_by_hand():
     assert rules.play(state, "blue")[1] == Step(observation="in the bath. find the bath.", reward=1.0, done=True)
 
 
+def test_advice_in_rooms_names_the_door_that_was_right_whichever_was_taken():
+    rules = Rooms(rooms=3, doors=2, advice=True)
+    state = Walking(room=0, goal=1, doors=((1, 2), (1, 0), (0, 1)), left=2)
+    assert rules.play(state, "red")[1].observation == "red was right. in the bath. find the bath."
+    state, step = rules.play(state, "blue")
+    assert step == Step(observation="red was right. in the cellar. find the bath.", reward=0.0, done=False)
+    assert rules.play(state, "red")[1].observation == "blue was right. in the attic. find the bath."
+
+
 @pytest.mark.parametrize("rooms", [3, 6, 10])
 @pytest.mark.parametrize("doors", [2, 3])
 def test_every_room_of_every_house_is_reached_in_time(rooms: int, doors: int):
@@ -101,6 +110,17 @@ def test_journey_by_hand():
     for _ in range(2):
         packed, step = rules.play(packed, "walk")
     assert step == Step(observation="at the desert. the boat was no use.", reward=0.0, done=True)
+
+
+def test_advice_on_a_journey_names_the_tool_of_the_place_to_whoever_arrives():
+    rules = Journey(miles=1, rule=0, advice=True, tells=True)
+    state = next(state for state in (begun(rules, seed) for seed in range(40)) if state.place == "desert")
+    packed, step = rules.play(state, "boat")
+    assert step.observation.endswith("1 to go.")
+    step = rules.play(packed, "walk")[1]
+    assert step == Step(observation="lamp helps here. at the desert. the boat was no use.", reward=0.0, done=True)
+    rested, _ = rules.play(packed, "rest")
+    assert rules.play(rested, "rest")[1] == Step(observation="too late.", reward=0.0, done=True)
 
 
 def test_a_silent_journey_says_nothing_of_its_outcome():

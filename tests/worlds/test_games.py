@@ -176,6 +176,19 @@ def test_a_match_by_hand():
     assert step == Step(observation="o a3: 0 0 lost", reward=-1.0, done=True)
 
 
+def test_a_record_shows_what_the_opponent_met_and_did():
+    match = nim(heaps=2, stones=3, opponent="perfect", record=True)
+    state = Playing(seed=0, turn=0, position=Position(board=(3, 1), mover="x"))
+    _, step = match.play(state, "b1")
+    assert step == Step(observation="3 0\na3\n0 0 lost", reward=-1.0, done=True)
+    state, step = match.play(state, "a2")
+    assert step in (
+        Step(observation="1 1\na1\n0 1", reward=0.0, done=False),
+        Step(observation="1 1\nb1\n1 0", reward=0.0, done=False),
+    )
+    assert match.play(state, match.expert(state))[1] == Step(observation="0 0 won", reward=1.0, done=True)
+
+
 @pytest.mark.parametrize(("opponent", "share"), [("random", 1 / 3), ("mediocre", 2 / 3), ("perfect", 1.0)])
 def test_opponents_err_as_often_as_stated(opponent: Any, share: float):
     # From 3 1 after a1 the heaps are 2 1: of o's three moves one is perfect, a1.

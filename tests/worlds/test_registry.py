@@ -72,6 +72,7 @@ def others(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("others_worlds")
     module.harbour = lambda *, ships: RuledWorld(Switches(switches=ships))
     module.quay = Switches
+    module.Shed = type("Shed", (), {"name": "shed"})
     monkeypatch.setitem(sys.modules, "others_worlds", module)
     points = [
         EntryPoint(name="harbour", value="others_worlds:harbour", group="liveoak.worlds"),
@@ -89,6 +90,13 @@ def test_others_offer_worlds_by_entry_point_and_by_path():
     assert world("others_worlds:quay", switches="2").rules == Switches(switches=2)
     # A name of ours is not taken over.
     assert world("switches").rules == Switches()
+
+
+@pytest.mark.usefixtures("others")
+@pytest.mark.parametrize("options", [{}, {"ships": 2}])
+def test_a_class_that_declares_no_options_is_told_how_to(options: dict[str, Any]):
+    with pytest.raises(BadSettings, match="the class Shed, which is no dataclass.*name a function"):
+        world("others_worlds:Shed", **options)
 
 
 def test_a_missing_library_says_what_to_install():

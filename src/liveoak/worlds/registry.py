@@ -22,7 +22,7 @@ from liveoak.worlds.protocol import World
 from liveoak.worlds.ruled import RuledWorld, Rules
 
 Factory = Callable[..., Any]
-"""Returns a world, or the rules or the source of one."""
+"""Returns a world, or the rules or the source of one: a function, or a dataclass."""
 _GROUP = "liveoak.worlds"
 _HERE = "liveoak.worlds"
 
@@ -92,7 +92,8 @@ def world(name: str, **options: Any) -> World:
 
     Raises:
         NotFound: no such world, module or function.
-        BadSettings: an option that the world does not have, or a value that it does not take.
+        BadSettings: an option that the world does not have, a value that it does not take, or a class without declared
+            options.
         Unavailable: the library behind it is not installed.
     """
     entry = next((entry for entry in worlds() if entry.name == name), None)
@@ -124,13 +125,18 @@ def _factory(path: str) -> Factory:
 
 
 def _made(name: str, factory: Factory, options: dict[str, Any]) -> World:
+    if isinstance(factory, type) and not is_dataclass(factory):
+        raise BadSettings(
+            f"world {name!r} names the class {factory.__qualname__}, which is no dataclass, so the types of its options "
+            "are not known: make it a dataclass, or name a function that takes the options and returns the world"
+        )
     try:
         inspect.signature(factory).bind(**options)
     except TypeError as error:
         has = ", ".join(map(_told, inspect.signature(factory).parameters.values())) or "none"
         raise BadSettings(f"world {name!r}: {error}; its options are: {has}") from error
     try:
-        if isinstance(factory, type) and is_dataclass(factory):
+        if isinstance(factory, type):
             return as_world(TypeAdapter[Any](factory).validate_python(options))
         checked = cast(Factory, validate_call(config=ConfigDict(arbitrary_types_allowed=True))(factory))
         return as_world(checked(**options))

@@ -16,7 +16,7 @@ from liveoak.lab.lives.running import figures_by_arm, finished, run_lives, world
 from liveoak.lab.lives.tables import Table, curve_of, score_lines
 from liveoak.lab.lives.ways import way
 from liveoak.lab.order import Order
-from liveoak.lab.results import Figure, Results, figure_over
+from liveoak.lab.results import Figure, Results, figure, figure_over
 
 PLACES: Mapping[str, tuple[Mapping[str, Any], int]] = {
     "nim": ({"heaps": 2, "stones": 3, "opponent": "perfect"}, 1024),
@@ -134,14 +134,14 @@ def _crossed(table: Table, place: str, arm: str) -> dict[str, Figure]:
 
 
 def _headline(table: Table) -> dict[str, Figure]:
-    """Over worlds and seeds alike."""
-    found: dict[str, list[float]] = {"crossed": []}
-    for place in table.cells:
-        for arm in ("expert", "mediocre"):
-            figures = _crossed(table, place, arm)
-            if figures:
-                found["crossed"].append(figures["crossed"].value)
-    return {key: figure_over(key, values) for key, values in found.items() if values}
+    """Over worlds and beginnings, which are no repeats of one thing: no interval."""
+    found = [
+        figures["crossed"].value
+        for place in table.cells
+        for arm in ("expert", "mediocre")
+        if (figures := _crossed(table, place, arm))
+    ]
+    return {"crossed": figure("crossed", sum(found) / len(found), n=len(found))} if found else {}
 
 
 def _claims(arms: Mapping[str, Mapping[str, Figure]]) -> dict[str, bool]:

@@ -1,7 +1,8 @@
 """Delayed outcome: what is packed on the first turn decides the reward of the last.
 
 Which tool helps in which place is hidden and holds in every episode. The days between are weather. By default nothing
-but the reward says whether the tool was right; with `tells`, the last observation says so too.
+but the reward says whether the tool was right; with `tells`, the last observation says so too, and with `advice` it
+names the tool that helps there.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class Journey:
     """Which tool helps where, 0 to 23."""
     tells: bool = False
     """Whether the last observation says if the tool helped."""
+    advice: bool = False
+    """Whether the last observation says which tool helps there."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.miles <= 9:
@@ -84,7 +87,8 @@ class Journey:
     def _arrived(self, state: OnTheWay) -> Step:
         right = state.tool == self._right(state)
         verdict = f" the {state.tool} {'helped' if right else 'was no use'}." if self.tells else ""
-        return Step(observation=f"at the {state.place}.{verdict}", reward=float(right), done=True)
+        told = f"{self._right(state)} helps here. " if self.advice else ""
+        return Step(observation=f"{told}at the {state.place}.{verdict}", reward=float(right), done=True)
 
     def _right(self, state: OnTheWay) -> str:
         return _HELPS[self.rule][PLACES.index(state.place)]

@@ -1,7 +1,8 @@
 """Hidden dynamics at a distance: a house whose doors lead where only going through them tells.
 
 Every room has the same few doors, each to a hidden room. The goal is named, and the reward comes only there. By default
-one house holds in every episode (`rule`), so that the map can be learned; with `rule=None`, each seed has its own.
+one house holds in every episode (`rule`), so that the map can be learned; with `rule=None`, each seed has its own. What is
+seen after a door is the room behind it; with `advice`, it begins with the door that would have been right.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class Rooms:
     """Actions beyond the shortest way."""
     rule: int | None = 0
     """The house of all episodes; None: drawn by seed."""
+    advice: bool = False
+    """Whether somebody says, after each door, which one led the shortest way."""
 
     def __post_init__(self) -> None:
         if not 3 <= self.rooms <= len(ROOMS):
@@ -74,9 +77,10 @@ class Rooms:
         return tuple(house)
 
     def play(self, state: Walking, action: str) -> tuple[Walking, Step]:
+        said = f"{self.expert(state)} was right. " if self.advice else ""
         state = replace(state, room=state.doors[state.room][DOORS.index(action)], left=state.left - 1)
         found = state.room == state.goal
-        return state, Step(observation=_told(state), reward=float(found), done=found or state.left == 0)
+        return state, Step(observation=f"{said}{_told(state)}", reward=float(found), done=found or state.left == 0)
 
     def actions(self, state: Walking) -> tuple[str, ...]:
         return DOORS[: self.doors]

@@ -30,6 +30,9 @@ class Match:
     name: str
     game: Game
     opponent: Opponent
+    record: bool = False
+    """Whether what is seen is a record of the game: the board that the opponent met, its move, and the board after,
+    each on a line. Without, the agent's own move goes without saying."""
 
     def __post_init__(self) -> None:
         if self.opponent not in SKILLS:
@@ -58,7 +61,8 @@ class Match:
         told = ""
         if self.game.result(position) is None:
             reply = self._reply(state, position)
-            position, told = self.game.play(position, reply), f"o {reply}: "
+            told = f"{self.game.shown(position)}\n{reply}\n" if self.record else f"o {reply}: "
+            position = self.game.play(position, reply)
         result = self.game.result(position)
         ending = {None: "", 1: " won", 0: " draw", -1: " lost"}[result]
         observation = f"{told}{self.game.shown(position)}{ending}"
