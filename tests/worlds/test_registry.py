@@ -95,7 +95,7 @@ def test_others_offer_worlds_by_entry_point_and_by_path():
 @pytest.mark.usefixtures("others")
 @pytest.mark.parametrize("options", [{}, {"ships": 2}])
 def test_a_class_that_declares_no_options_is_told_how_to(options: dict[str, Any]):
-    with pytest.raises(BadSettings, match="the class Shed, which is no dataclass.*name a function"):
+    with pytest.raises(BadSettings, match=r"the class Shed, which is no dataclass.*name a function"):
         world("others_worlds:Shed", **options)
 
 

@@ -127,8 +127,8 @@ def _factory(path: str) -> Factory:
 def _made(name: str, factory: Factory, options: dict[str, Any]) -> World:
     if isinstance(factory, type) and not is_dataclass(factory):
         raise BadSettings(
-            f"world {name!r} names the class {factory.__qualname__}, which is no dataclass, so the types of its options "
-            "are not known: make it a dataclass, or name a function that takes the options and returns the world"
+            f"world {name!r} names the class {factory.__qualname__}, which is no dataclass, so the types of its "
+            "options are not known: make it a dataclass, or name a function that takes them and returns the world"
         )
     try:
         inspect.signature(factory).bind(**options)

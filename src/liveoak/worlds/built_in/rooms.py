@@ -1,8 +1,8 @@
 """Hidden dynamics at a distance: a house whose doors lead where only going through them tells.
 
 Every room has the same few doors, each to a hidden room. The goal is named, and the reward comes only there. By default
-one house holds in every episode (`rule`), so that the map can be learned; with `rule=None`, each seed has its own. What is
-seen after a door is the room behind it; with `advice`, it begins with the door that would have been right.
+one house holds in every episode (`rule`), so that the map can be learned; with `rule=None`, each seed has its own.
+With `advice`, what is seen after a door begins with the one that would have been right.
 """
 
 from __future__ import annotations
