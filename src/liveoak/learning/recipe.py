@@ -11,7 +11,7 @@ Method = Literal["ask", "read"]
 
 
 def _views() -> dict[Effort, int]:
-    return {"low": 8, "medium": 16, "high": 40}
+    return {"low": 4, "medium": 8, "high": 28}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Recipe:
     """Rank of a fresh slot."""
     rate: float = 4e-3
     """Highest learning rate, in Adam's units."""
-    batch: int = 16
+    batch: int = 8
     """Examples a step."""
     views: dict[Effort, int] = field(default_factory=_views)
     """How often each fact is asked about, always in other words, by effort."""
