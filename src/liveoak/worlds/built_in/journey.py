@@ -15,8 +15,8 @@ from liveoak.worlds.ruled import About
 from liveoak.worlds.seeds import dice
 
 PLACES = ("swamp", "desert", "forest", "island")
-TOOLS = ("rope", "lamp", "boat", "tent")
-_HELPS = tuple(itertools.permutations(TOOLS))
+TOOLS = ("rope", "lamp", "boat", "tent", "axe", "map", "net", "skis")
+_HELPS = tuple(itertools.permutations(TOOLS[: len(PLACES)]))
 _WEATHER = ("sun", "rain", "fog", "wind")
 
 
@@ -37,6 +37,8 @@ class Journey:
     """Walks between the decision and its outcome, 1 to 9."""
     rule: int = 0
     """Which tool helps where, 0 to 23."""
+    tools: int = 4
+    """Tools to choose from, 4 to 8; those beyond the fourth help nowhere."""
     tells: bool = False
     """Whether the last observation says if the tool helped."""
     advice: bool = False
@@ -45,12 +47,15 @@ class Journey:
     def __post_init__(self) -> None:
         if not 1 <= self.miles <= 9:
             raise ValueError(f"miles = {self.miles!r}: expected 1 to 9")
+        if not len(PLACES) <= self.tools <= len(TOOLS):
+            raise ValueError(f"tools = {self.tools!r}: expected {len(PLACES)} to {len(TOOLS)}")
         if not 0 <= self.rule < len(_HELPS):
             raise ValueError(f"rule = {self.rule!r}: expected 0 to {len(_HELPS) - 1}")
 
     @property
     def about(self) -> About:
-        told = "Pack rope, lamp, boat or tent, then walk. One word a turn. The right tool counts."
+        *most, last = TOOLS[: self.tools]
+        told = f"Pack {', '.join(most)} or {last}, then walk. One word a turn. The right tool counts."
         return About(name="journey", instructions=told, turns=1 + self._days)
 
     @property
@@ -75,7 +80,7 @@ class Journey:
         return state, Step(observation=f"{weather}. {state.miles} to go.", reward=0.0, done=False)
 
     def actions(self, state: OnTheWay) -> tuple[str, ...]:
-        return ("walk", "rest") if state.tool else TOOLS
+        return ("walk", "rest") if state.tool else TOOLS[: self.tools]
 
     def expert(self, state: OnTheWay) -> str:
         return "walk" if state.tool else self._right(state)
