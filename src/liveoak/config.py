@@ -64,7 +64,9 @@ class Settings(BaseModel):
     max_waiting: int = Field(default=64, ge=1)
     """Requests that may wait; further ones are refused with 429."""
     max_lesson_tokens: int = Field(default=8192, ge=1)
-    """Longest lesson, in tokens."""
+    """Longest lesson, in tokens; a longer text is read in windows of at most so many."""
+    max_text_tokens: int = Field(default=524288, ge=1)
+    """Longest text, in tokens."""
     adapter_memory_mib: int = Field(default=1024, ge=0)
     """Memory for the adapters of versions that were served; over it, those used longest ago are left to the disk."""
     max_note_tokens: int = Field(default=256, ge=1)

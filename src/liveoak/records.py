@@ -231,6 +231,8 @@ class Proof:
     verdict: Verdict
     share: float = 1.0
     """Share of the study's change that the candidate kept; the rest was taken back for the sake of general text."""
+    windows: int = 1
+    """In how many pieces the text was read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -149,7 +149,7 @@ def test_a_lesson_reports_its_progress_and_its_figures(runtime: Runtime):
 
 def test_questions_of_earlier_lessons_are_kept_aside_again(runtime: Runtime):
     asked: list[list[QA]] = []
-    gate = runtime._school._gate  # pyright: ignore[reportPrivateUsage]
+    gate = runtime._school._teacher._gate  # pyright: ignore[reportPrivateUsage]
     real = gate.probe
 
     def probed(served: object, candidate: object, held_out: list[QA], earlier: list[QA]) -> object:
@@ -174,8 +174,9 @@ def test_questions_of_earlier_lessons_are_kept_aside_again(runtime: Runtime):
         ({"statements": (), "questions": (QA(question=" ", answer="x"),)}, "expected a question"),
         ({"statements": (), "questions": (QA(question="Who?", answer="the ..."),)}, "a word or number"),
         ({"demonstrations": (Demonstration(prompt="Hi", reply=""),)}, "expected a prompt and a reply"),
-        ({"source": "word " * 20_000}, "tokens, at most 8192"),
-        ({"source": "x" * 3_000_000}, "characters, far over"),
+        ({"statements": ("word " * 20_000,)}, "tokens, at most 8192"),
+        ({"source": "word " * 120_000}, "text 'boathouse' has .* tokens, at most 524288"),
+        ({"source": "x" * 17_000_000}, "characters, far over"),
     ],
 )
 def test_lessons_that_cannot_be_taught_are_refused_before_anything_is_done(

@@ -25,6 +25,11 @@ OnProgress = Callable[[str, int, int], None]
 """Told the stage, what is done of it, and how much it is in all."""
 
 
+def stage_of(stage: str, note: str) -> str:
+    """A lesson's stage as it is shown: with the window of a long text, if it has several."""
+    return f"{stage}, {note}" if note else stage
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRecord:
     """A session with its turns and notes. Feedback and lessons are as the HTTP face tells them."""
@@ -72,6 +77,7 @@ class Connection(Books, Protocol):
         ...
 
     def learn(self, lesson: Lesson, *, session: str | None, on_progress: OnProgress) -> Proof: ...
+    def consolidate(self, session: str, *, on_progress: OnProgress) -> Proof: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from types import TracebackType
 from typing import Self
 
-from liveoak.cli.connection import OnProgress, SessionRecord
+from liveoak.cli.connection import OnProgress, SessionRecord, stage_of
 from liveoak.cli.ondisk import record_of
 from liveoak.cli.screen import OnFetch
 from liveoak.config import Settings
@@ -54,7 +54,14 @@ class Local:
             lesson,
             session=session,
             author=self.author,
-            on_progress=lambda step: on_progress(step.stage, step.done, step.total),
+            on_progress=lambda step: on_progress(stage_of(step.stage, step.note), step.done, step.total),
+        )
+
+    def consolidate(self, session: str, *, on_progress: OnProgress) -> Proof:
+        return self._runtime.consolidate(
+            session,
+            author=self.author,
+            on_progress=lambda step: on_progress(stage_of(step.stage, step.note), step.done, step.total),
         )
 
     def versions(self, session: str | None = None) -> tuple[Version, ...]:

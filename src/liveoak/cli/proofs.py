@@ -34,6 +34,7 @@ def print_proof(proof: Proof) -> None:
             ("retention (nats per token; over 0 is damage)", "", f"{proof.retention_nats:+.4f}"),
             ("divergence from the prior (nats per token)", "", f"{proof.kl_prior:.4f}"),
             ("share of the change that was kept", "", f"{proof.share:.0%}"),
+            ("windows read", "", str(proof.windows)),
             ("questions trained on", "", str(proof.questions_trained)),
             ("tokens trained, processed", "", f"{proof.tokens_trained}, {proof.tokens_processed}"),
             ("steps", "", str(proof.steps)),

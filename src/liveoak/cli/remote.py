@@ -13,7 +13,7 @@ import httpx
 from pydantic import TypeAdapter
 
 from liveoak import errors
-from liveoak.cli.connection import OnProgress, SessionRecord
+from liveoak.cli.connection import OnProgress, SessionRecord, stage_of
 from liveoak.cli.screen import error_code
 from liveoak.errors import LiveoakError, Unavailable
 from liveoak.records import (
@@ -110,10 +110,16 @@ class Remote:
             "session": session,
             "stream": True,
         }
-        for name, value in self._events("/v1/learn", body):
+        return self._proved("/v1/learn", body, on_progress)
+
+    def consolidate(self, session: str, *, on_progress: OnProgress) -> Proof:
+        return self._proved("/v1/versions/consolidate", {"session": session, "stream": True}, on_progress)
+
+    def _proved(self, path: str, body: dict[str, Any], on_progress: OnProgress) -> Proof:
+        for name, value in self._events(path, body):
             if name == "proof":
                 return _proof(value)
-            on_progress(value["stage"], value["done"], value["total"])
+            on_progress(stage_of(value["stage"], value["note"]), value["done"], value["total"])
         raise Unavailable(f"the server at {self._url} went away before the lesson was through; see `liveoak versions`")
 
     def versions(self, session: str | None = None) -> tuple[Version, ...]:

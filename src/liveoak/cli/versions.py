@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from liveoak.cli.connection import open_books
+from liveoak.cli.connection import connect, open_books
 from liveoak.cli.options import Options, takes_options
-from liveoak.cli.screen import print_json, print_table
-from liveoak.errors import UserError
+from liveoak.cli.proofs import print_proof, proof_as_json
+from liveoak.cli.screen import bar, print_json, print_table
+from liveoak.errors import LearningError, UserError
 from liveoak.records import Version
 
 
@@ -22,17 +23,27 @@ def register(app: typer.Typer) -> None:
 def versions(
     options: Options,
     action: Annotated[
-        Literal["list", "show", "rollback", "promote"], typer.Argument(help="list, show, rollback or promote.")
+        Literal["list", "show", "rollback", "promote", "consolidate"],
+        typer.Argument(help="list, show, rollback, promote or consolidate."),
     ] = "list",
     version: Annotated[
-        str | None, typer.Argument(help="A version's id; rollback without one takes the parent.")
+        str | None,
+        typer.Argument(
+            metavar="[VERSION|SESSION]",
+            help="A version's id; rollback without one takes the parent. To consolidate: a session's.",
+        ),
     ] = None,
     session: Annotated[str | None, typer.Option(help="The session's fast weights instead of the agent's.")] = None,
 ) -> None:
     """What is served, and going back.
 
     List the versions that lead to what is served, show one, roll back, or promote any kept one to the agent's.
+    To consolidate a session is to distil what it learned into the agent's own weights, under the gate: exit code 0 if
+    kept, 7 if refused.
     """
+    if action == "consolidate":
+        _consolidate(options, version, session)
+        return
     if action in ("show", "promote") and version is None:
         raise UserError(f"`versions {action}` needs a version: `liveoak versions` lists them")
     if action in ("show", "promote") and session is not None:
@@ -48,6 +59,20 @@ def versions(
             _print_served(books.promote(version or ""), options)
         else:
             _print_version(books.version(version or ""), options)
+
+
+def _consolidate(options: Options, named: str | None, given: str | None) -> None:
+    session = named or given
+    if session is None or (named is not None and given is not None):
+        raise UserError("`versions consolidate` needs one session: `liveoak experience` lists them")
+    with connect(options) as connection, bar(session) as progress:
+        proof = connection.consolidate(session, on_progress=progress)
+    if options.json:
+        print_json(proof_as_json(proof))
+    else:
+        print_proof(proof)
+    if not proof.verdict.kept:
+        raise typer.Exit(LearningError.exit_code)
 
 
 def chain_rows(chain: tuple[Version, ...]) -> list[tuple[str, ...]]:

@@ -74,6 +74,8 @@ class Fact:
     """A whole question that somebody gave; where there is one, the words around the answer are its words."""
     key: tuple[str, ...] = ()
     """Words that tell this fact from those like it, in lower case; every question has one of them at least."""
+    aside: str = ""
+    """The wording that is kept for the proof, and never trained on."""
 
 
 def tell_apart(facts: Sequence[Fact]) -> list[Fact]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import torch
@@ -18,6 +18,8 @@ from liveoak.learning.asking import BRIEF, Fact, ask
 from liveoak.learning.objective import ANCHOR, Example
 from liveoak.learning.plan import Item, Plan, askable, pieces, readable
 from liveoak.learning.recipe import Recipe
+from liveoak.learning.spread import Spread
+from liveoak.learning.terms import TopK, top_of
 from liveoak.learning.update import AdamSettings, Step, Stride, Update
 from liveoak.learning.wording import OtherWords, reword
 from liveoak.records import QA, Demonstration, Message, Origin
@@ -32,6 +34,8 @@ _WARM = 3
 """Steps over which the learning rate rises."""
 _READ_TOKENS = 256
 """Longest piece of a text that is read at once."""
+_TEACHER_TOP = 64
+"""The teacher's likeliest tokens that are learned from; the rest of its distribution is one more outcome."""
 _CALM = 3
 """Steps in a row whose loss must be small enough before a study ends early: one may have asked what was easy."""
 
@@ -57,8 +61,12 @@ class Material:
 
     recipe: Recipe
     anchors: Sequence[Example]
-    past: Sequence[Item] = ()
-    """Items of earlier lessons, of which each step repeats some."""
+    past: Spread[Item] | None = None
+    """What was learned before, of which each step repeats something."""
+    items: Sequence[Item] | None = None
+    """What is asked about; None: what the lesson's plan has."""
+    teacher: Slot | None = None
+    """Weights whose distribution is learned in place of the answers themselves; None: the answers."""
     others: OtherWords
     seed: int = 0
     steps: int | None = None
@@ -75,7 +83,8 @@ class Course:
         self._engine, self._plan, self._material = engine, plan, material
         self._rng = random.Random(material.seed)
         self._avoid = {pair.question for pair in plan.held_out}
-        items = readable(plan.lesson) if recipe.method == "read" else askable(plan)
+        own = readable(plan.lesson) if recipe.method == "read" else askable(plan)
+        items = own if material.items is None else material.items
         # A short lesson fills no batch: its steps are smaller, and as many as each fact's views need.
         self._count = min(recipe.batch, max(4, len(items)))
         self.steps = material.steps or max(4, math.ceil(len(items) * recipe.views[plan.lesson.effort] / self._count))
@@ -93,8 +102,10 @@ class Course:
         examples = [self._example(item) for item in self._deck.deal(self._count)]
         self._asked += len(examples)
         examples += [self._of_text(piece, TEXT) for piece in self._texts.deal(recipe.pieces)]
-        if past := self._material.past:
-            repeats = rng.sample(past, min(len(past), max(1, int(self._count * recipe.past))))
+        if (teacher := self._material.teacher) is not None:
+            examples = self._as_taught_by(teacher, examples)
+        if self._material.past is not None and recipe.past > 0:
+            repeats = self._material.past.deal(max(1, int(self._count * recipe.past)), rng)
             examples += [self._example(item) for item in repeats]
         anchors = list(self._material.anchors)
         examples += rng.sample(anchors, min(recipe.anchors, len(anchors)))
@@ -175,6 +186,21 @@ class Course:
             targets=ids[1:],
         )
 
+    def _as_taught_by(self, teacher: Slot, examples: Sequence[Example]) -> list[Example]:
+        """The same places, but towards what the teacher says there. The text stays a signal of its own."""
+        batch = [Tokens(ids=example.ids, slot=teacher, wanted=example.wanted) for example in examples]
+        found = self._engine.infer(lambda: top_of(self._engine.logits(batch), _TEACHER_TOP))
+        start = 0
+        taught: list[Example] = []
+        for example in examples:
+            end = start + len(example.wanted)
+            # Cloned outside inference mode, so that the backward pass may keep them.
+            top = TopK(ids=found.ids[start:end].clone(), logprobs=found.logprobs[start:end].clone())
+            signal = TEXT if example.signal == TEXT else "distillation"
+            taught.append(replace(example, signal=signal, targets=(), teacher=None, top=top))
+            start = end
+        return taught
+
     def _distilled(self, fact: Fact, question: str) -> Example:
         """The same answer, but towards the frozen prior's distribution with the sentence before the question."""
         own = self._of_pair(question, fact.answer)
@@ -219,5 +245,5 @@ def _fresh(fact: Fact, rng: random.Random, avoid: set[str]) -> str:
     """A question that was not kept aside; somebody's own is asked every third time."""
     if fact.said and rng.random() < 1 / 3:
         return fact.said
-    asked = [pair.question for pair in ask(fact, rng, 7) if pair.question not in avoid]
+    asked = [pair.question for pair in ask(fact, rng, 7) if pair.question not in avoid and pair.question != fact.aside]
     return rng.choice(asked) if asked else f"{fact.said or fact.before}?"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from liveoak.engine import Engine
 from liveoak.errors import BadLesson
@@ -39,8 +39,10 @@ def make_plan(engine: Engine, lesson: Lesson, recipe: Recipe, seed: int) -> Plan
             f"lesson {lesson.topic!r} has nothing to learn from: expected statements, questions, demonstrations "
             "or a text with sentences"
         )
-    aside = random.Random(f"held out {seed}")
-    return Plan(lesson=lesson, facts=facts, held_out=tuple(_aside(fact, aside) for fact in facts))
+    rng = random.Random(f"held out {seed}")
+    aside = tuple(_aside(fact, rng) for fact in facts)
+    facts = tuple(replace(fact, aside=pair.question) for fact, pair in zip(facts, aside, strict=True))
+    return Plan(lesson=lesson, facts=facts, held_out=aside)
 
 
 def askable(plan: Plan) -> list[Item]:

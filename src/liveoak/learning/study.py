@@ -7,6 +7,7 @@ studied at once, each in a slot of its own; one is the case of several.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,15 +16,20 @@ from liveoak.engine import Decoder, Engine
 from liveoak.errors import LiveoakError
 from liveoak.learning.course import Course, Material, Studied
 from liveoak.learning.objective import Example
-from liveoak.learning.plan import Plan, askable, make_plan
+from liveoak.learning.plan import Item, Plan, askable, make_plan
 from liveoak.learning.recipe import Recipe
 from liveoak.learning.spans import content_words
+from liveoak.learning.spread import Spread
 from liveoak.learning.update import step_together
 from liveoak.learning.wording import OtherWords, other_words
 from liveoak.records import Lesson
 
 Progress = Callable[[str, int, int], None]
 """Stage, steps done, steps in all."""
+REPEATED = 512
+"""Items of earlier lessons that are kept to be repeated."""
+_PLANS = 256
+"""Lessons whose plans are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +38,13 @@ class Assignment:
 
     lesson: Lesson
     slot: Slot
-    past: Sequence[Lesson] = ()
-    """Earlier lessons of the same agent, of which each step repeats something."""
+    past: Sequence[Lesson] | Spread[Item] = ()
+    """Earlier lessons of the same agent, or what was kept of them; each step repeats something of it."""
     on_progress: Progress | None = None
     steps: int | None = None
     """Overrules effort and length."""
+    teacher: Slot | None = None
+    """Weights whose distribution is learned in place of the answers themselves; None: the answers."""
 
 
 class Study:
@@ -47,7 +55,7 @@ class Study:
     ) -> None:
         self._engine, self._decoder, self._recipe = engine, decoder, recipe
         self._anchors, self._seed = anchors, seed
-        self._plans: dict[Lesson, Plan] = {}
+        self._plans: OrderedDict[Lesson, Plan] = OrderedDict()
 
     def plan(self, lesson: Lesson) -> Plan:
         """Read a lesson: the same plan every time, so that what it kept aside can be asked again later.
@@ -57,23 +65,31 @@ class Study:
         """
         if lesson not in self._plans:
             self._plans[lesson] = make_plan(self._engine, lesson, self._recipe, self._seed)
+            if len(self._plans) > _PLANS:
+                self._plans.popitem(last=False)
+        self._plans.move_to_end(lesson)
         return self._plans[lesson]
+
+    def drop(self, lesson: Lesson) -> None:
+        """Keep its plan no longer."""
+        self._plans.pop(lesson, None)
 
     def study(
         self,
         lesson: Lesson,
         slot: Slot,
-        past: Sequence[Lesson] = (),
+        past: Sequence[Lesson] | Spread[Item] = (),
         on_progress: Progress | None = None,
         steps: int | None = None,
+        teacher: Slot | None = None,
     ) -> Studied:
-        """Write a lesson into `slot`, which nobody else may use meanwhile. `steps` overrules effort and length.
+        """Write a lesson into `slot`, which nobody else may use meanwhile: an `Assignment`, alone.
 
         Raises:
             BadLesson: nothing to learn from.
             LearningError: the update diverged or changed nothing; the slot is worthless then.
         """
-        one = Assignment(lesson=lesson, slot=slot, past=past, on_progress=on_progress, steps=steps)
+        one = Assignment(lesson=lesson, slot=slot, past=past, on_progress=on_progress, steps=steps, teacher=teacher)
         done = self.study_all([one])[0]
         if isinstance(done, LiveoakError):
             raise done
@@ -106,7 +122,7 @@ class Study:
     def _begin(self, one: Assignment) -> Course | LiveoakError:
         try:
             plan = self.plan(one.lesson)
-            past = [item for old in one.past for item in askable(self.plan(old))]
+            past = one.past if isinstance(one.past, Spread) else self._kept(one.past)
         except LiveoakError as error:
             return error
         material = Material(
@@ -116,8 +132,15 @@ class Study:
             others=self._other_words(plan),
             seed=self._seed,
             steps=one.steps,
+            teacher=one.teacher,
         )
         return Course(self._engine, plan, one.slot, material)
+
+    def _kept(self, past: Sequence[Lesson]) -> Spread[Item]:
+        kept = Spread[Item](REPEATED, self._seed)
+        for lesson in past:
+            kept.add(askable(self.plan(lesson)))
+        return kept
 
     def _other_words(self, plan: Plan) -> OtherWords:
         if not self._recipe.other_words or self._recipe.method == "read":

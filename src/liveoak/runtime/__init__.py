@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from liveoak.runtime.home import Home
-    from liveoak.runtime.lessons import Progress
     from liveoak.runtime.replies import Reply
     from liveoak.runtime.runtime import Runtime
+    from liveoak.runtime.teaching import Progress
 
 __all__ = ["Home", "Progress", "Reply", "Runtime"]
 
-_HOMES = {"Home": "home", "Progress": "lessons", "Reply": "replies", "Runtime": "runtime"}
+_HOMES = {"Home": "home", "Progress": "teaching", "Reply": "replies", "Runtime": "runtime"}
 
 
 def __getattr__(name: str) -> object:

@@ -4,58 +4,47 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import queue
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 
 from liveoak.config import Settings
 from liveoak.engine import Decoder, Engine
-from liveoak.errors import BadLesson, Conflict, LiveoakError, NotFound, Unavailable
-from liveoak.experience import Experience
-from liveoak.gate import Chain, Gate, judge, temper
-from liveoak.learning.course import Studied
-from liveoak.learning.general import anchors, ground
-from liveoak.learning.objective import Example
+from liveoak.errors import BadLesson, Conflict, NotFound, Unavailable, UserError
+from liveoak.experience import Experience, new_id
+from liveoak.gate import Chain
 from liveoak.learning.recipe import Recipe
-from liveoak.learning.study import Study
-from liveoak.records import QA, Lesson, Probe, Proof, Verdict, Version
+from liveoak.learning.windows import count_tokens
+from liveoak.records import Lesson, Proof
+from liveoak.runtime.teaching import OnProgress, Order, Progress, Teacher, teaches
 from liveoak.worlds import normalised
 
 _log = logging.getLogger(__name__)
 
-_EARLIER = 20
-"""Questions of earlier lessons that a candidate is asked, spread over the latest of them."""
-_EARLIER_LESSONS = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a lesson has come: `read`, `study`, then `gate`."""
-
-    stage: str
-    done: int
-    total: int
-    note: str = ""
-
-
-OnProgress = Callable[[Progress], None]
+_TOPIC = 80
+_CHARACTERS = 32
+"""More characters than this for each token allowed are refused before they are tokenised."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Task:
     lesson: Lesson
+    """What the order is recorded as."""
     session: str | None
+    order: Callable[[], Order]
+    """Made when its turn comes, from what is served then."""
+    short: bool
+    """It is read in one window, so that it may cut in on a long text."""
     on_progress: OnProgress
     result: Future[Proof]
 
 
 class School:
-    """Takes lessons from any thread and studies them one after the other in a thread of its own."""
+    """Takes lessons from any thread and studies them one after the other in a thread of its own.
+
+    While a text of many windows is read, short lessons of other sessions are studied between two windows.
+    """
 
     def __init__(
         self,
@@ -68,15 +57,15 @@ class School:
         chain: Chain,
         clock: Callable[[], float],
     ) -> None:
-        self._settings, self._recipe, self._clock = settings, recipe, clock
-        self._engine, self._decoder = engine, decoder
+        self._settings, self._clock = settings, clock
+        self._encode = engine.tokenizer.encode
         self._experience, self._chain = experience, chain
-        self._gate = Gate(engine, decoder, settings.gate)
-        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._teacher = Teacher(settings, recipe, engine=engine, decoder=decoder, experience=experience, chain=chain)
         self.studying: str | None = None
         """The lesson under way."""
+        self._waiting: list[_Task] = []
         self._closed = False
-        self._door = threading.Lock()
+        self._door = threading.Condition()
         """Held while a lesson is queued or the school closes, so that none is queued that nobody will take."""
         for left in experience.lessons(status="waiting"):
             chain.retire_unproven(left.lesson.id)
@@ -85,7 +74,7 @@ class School:
         self._thread.start()
 
     def learn(self, lesson: Lesson, *, session: str | None, author: str, on_progress: OnProgress | None) -> Proof:
-        """Study a lesson and wait for its proof.
+        """Study a lesson and wait for its proof. A text longer than a lesson is read window after window.
 
         Raises:
             BadLesson: empty, or longer than allowed.
@@ -95,29 +84,82 @@ class School:
         """
         if self._closed:
             raise _shutting_down()
-        self._check(lesson)
+        short = self._check(lesson)
         with contextlib.suppress(NotFound):
             status = self._experience.lesson(lesson.id).status
             raise Conflict(f"lesson {lesson.id!r} was given before and is {status}; teach it again under a new id")
-        self._experience.add_lesson(lesson, session=session, author=author, created=self._clock())
-        task = _Task(lesson=lesson, session=session, on_progress=_harmless(on_progress), result=Future())
-        with self._door:
-            if not self._closed:
-                self._tasks.put(task)
-            else:
-                self._fail(task, _shutting_down())
-        return task.result.result()
+        order = Order(lesson=lesson, session=session, studied=(lesson,))
+        return self._enter(lesson, session, session, author, lambda: order, short, on_progress)
+
+    def consolidate(self, session: str, *, author: str, on_progress: OnProgress | None) -> Proof:
+        """Distil what a session's fast weights learned into the agent's slow weights, and wait for the proof.
+
+        The session's lessons are studied again, towards the answers of the session's version. The session goes on
+        with its own weights. What is recorded is a lesson of the session that stands for this, so that erasing the
+        session retires the version.
+
+        Raises:
+            UserError: the session has learned nothing that the agent itself has not.
+            and what `learn` raises of a lesson that is under way.
+        """
+        if self._closed:
+            raise _shutting_down()
+        lesson = Lesson(id=new_id("lesson", clock=self._clock), topic=f"consolidation of {session}"[:_TOPIC])
+        self._consolidation(lesson, session)
+        return self._enter(
+            lesson, session, None, author, lambda: self._consolidation(lesson, session), False, on_progress
+        )
 
     def close(self) -> None:
         """Finish the lesson under way; those that wait are told."""
         with self._door:
             self._closed = True
-            self._tasks.put(None)
+            self._door.notify()
         self._thread.join()
 
-    def _check(self, lesson: Lesson) -> None:
-        said = (lesson.source, *lesson.statements)
-        if not (any(part.strip() for part in said) or lesson.questions or lesson.demonstrations):
+    def _enter(
+        self,
+        lesson: Lesson,
+        of: str | None,
+        session: str | None,
+        author: str,
+        order: Callable[[], Order],
+        short: bool,
+        on_progress: OnProgress | None,
+    ) -> Proof:
+        """Record a lesson as the session's `of`, queue what writes the weights of `session`, and wait."""
+        self._experience.add_lesson(lesson, session=of, author=author, created=self._clock())
+        task = _Task(
+            lesson=lesson,
+            session=session,
+            order=order,
+            short=short,
+            on_progress=_harmless(on_progress),
+            result=Future(),
+        )
+        with self._door:
+            if not self._closed:
+                self._waiting.append(task)
+                self._door.notify()
+            else:
+                self._fail(task, _shutting_down())
+        return task.result.result()
+
+    def _consolidation(self, lesson: Lesson, session: str) -> Order:
+        teacher = self._chain.current(session)
+        known = set(self._chain.current().lessons)
+        records = [self._experience.lesson(id) for id in teacher.lessons if id not in known]
+        own = tuple(one.lesson for one in records if one.session == session and teaches(one.lesson))
+        if teacher.session != session or not own:
+            raise UserError(
+                f"session {session!r} has learned nothing that the agent itself has not: teach the session first, or "
+                "leave it as it is"
+            )
+        return Order(lesson=lesson, session=None, studied=own, teacher=teacher)
+
+    def _check(self, lesson: Lesson) -> bool:
+        """Whether it fits one window."""
+        if not (lesson.source.strip() or any(map(str.strip, lesson.statements)) or _chosen(lesson)):
             raise BadLesson(
                 f"lesson {lesson.topic!r} is empty: expected a text, statements, questions or demonstrations"
             )
@@ -130,126 +172,76 @@ class School:
         for shown in lesson.demonstrations:
             if not shown.prompt.strip() or not shown.reply.strip():
                 raise BadLesson(f"lesson {lesson.topic!r}: demonstration {shown!r}: expected a prompt and a reply")
-        parts = list(said)
-        parts += [text for pair in lesson.questions for text in (pair.question, pair.answer)]
-        parts += [text for shown in lesson.demonstrations for text in (shown.prompt, shown.reply)]
-        # A token is at least a byte, so that a hostile length is refused before it is tokenised.
-        size = sum(len(part) for part in parts)
-        limit = self._settings.max_lesson_tokens
-        if size > 32 * limit:
-            raise BadLesson(f"lesson {lesson.topic!r} has {size} characters, far over {limit} tokens; split it")
-        tokens = sum(len(self._engine.tokenizer.encode(part)) for part in parts)
+        read = self._measured(lesson, (lesson.source,), "text", "max_text_tokens", "split it")
+        said = self._measured(
+            lesson, (*lesson.statements, *_chosen(lesson)), "lesson", "max_lesson_tokens", "split it, give it as a text"
+        )
+        return read + said <= self._settings.max_lesson_tokens
+
+    def _measured(self, lesson: Lesson, parts: tuple[str, ...], what: str, setting: str, instead: str) -> int:
+        """Tokens of parts of a lesson, which are within a setting."""
+        limit = getattr(self._settings, setting)
+        size = sum(map(len, parts))
+        if size > _CHARACTERS * limit:
+            raise BadLesson(f"{what} {lesson.topic!r} has {size} characters, far over {limit} tokens: {instead}")
+        tokens = sum(count_tokens(part, lambda piece: len(self._encode(piece))) for part in parts)
         if tokens > limit:
             raise BadLesson(
-                f"lesson {lesson.topic!r} has {tokens} tokens, at most {limit} are allowed: split it, or raise the "
-                "setting 'max_lesson_tokens'"
+                f"{what} {lesson.topic!r} has {tokens} tokens, at most {limit} are allowed: {instead}, or raise the "
+                f"setting {setting!r}"
             )
+        return tokens
 
     def _work(self) -> None:
-        while (task := self._tasks.get()) is not None:
-            if self._closed:
-                self._fail(task, _shutting_down())
-                continue
-            self.studying = task.lesson.id
-            try:
-                proof = self._teach(task)
-            except Exception as error:  # the border: a lesson that fails must not end the learner
-                self._fail(task, error)
-            else:
-                task.result.set_result(proof)
-            finally:
-                self.studying = None
+        while (task := self._next()) is not None:
+            self._carry_out(task)
+
+    def _next(self) -> _Task | None:
+        """The first task that waits; those that still wait when the school closes are told."""
+        with self._door:
+            while not self._waiting and not self._closed:
+                self._door.wait()
+            if not self._closed:
+                return self._waiting.pop(0)
+            left, self._waiting = self._waiting, []
+        for task in left:
+            self._fail(task, _shutting_down())
+        return None
+
+    def _between_windows(self, long: _Task) -> None:
+        """Short lessons of other sessions, which leave what the long one began on as it is."""
+        while True:
+            with self._door:
+                others = (task for task in self._waiting if task.short and task.session not in (None, long.session))
+                task = None if self._closed else next(others, None)
+                if task is None:
+                    return
+                self._waiting.remove(task)
+            self._carry_out(task)
+
+    def _carry_out(self, task: _Task) -> None:
+        before, self.studying = self.studying, task.lesson.id
+        try:
+            proof = self._teacher.teach(task.order(), task.on_progress, lambda: self._between_windows(task))
+        except Exception as error:  # the border: a lesson that fails must not end the learner
+            self._fail(task, error)
+        else:
+            task.result.set_result(proof)
+        finally:
+            self.studying = before
 
     def _fail(self, task: _Task, error: Exception) -> None:
-        # Where the record itself is what failed, or the lesson was erased meanwhile, the caller hears the first error.
-        with contextlib.suppress(LiveoakError):
+        # Where the record itself is what failed, or the lesson was erased meanwhile, the caller hears the first error:
+        # whatever else goes wrong here, somebody waits for it.
+        with contextlib.suppress(Exception):
             self._experience.fail_lesson(task.lesson.id, str(error) or type(error).__name__)
         task.result.set_exception(error)
 
-    def _teach(self, task: _Task) -> Proof:
-        began = time.perf_counter()
-        parent = self._chain.current(task.session)
-        task.on_progress(Progress(stage="read", done=0, total=1))
-        study = Study(self._engine, self._decoder, self._recipe, self._anchors)
-        known = (self._experience.lesson(id).lesson for id in parent.lessons)
-        # Lessons that stand for sessions have nothing in them to study.
-        past = [old for old in known if old.source or old.statements or old.questions or old.demonstrations]
-        slot = self._chain.draft(parent, rank=self._recipe.rank, seed=0)
-        start = slot.master.clone()
-        studied = study.study(
-            task.lesson,
-            slot,
-            past,
-            on_progress=lambda stage, done, total: task.on_progress(Progress(stage=stage, done=done, total=total)),
-        )
-        task.on_progress(Progress(stage="gate", done=0, total=1))
-        earlier = _spread([study.plan(old).held_out for old in past[-_EARLIER_LESSONS:]], _EARLIER)
-        served, bounds = self._chain.slot(parent), self._settings.gate
-        share = temper(self._engine, self._gate, slot, start, served, bounds) if bounds.enabled else 1.0
-        probes = self._gate.probe(served, slot, studied.held_out, earlier)
-        verdict = judge(probes, enabled=bounds.enabled)
-        version = parent
-        if verdict.kept:
-            version = self._chain.keep(slot, parent, session=task.session, lesson=task.lesson.id, verdict=verdict)
-        seconds = time.perf_counter() - began
-        proof = _proof(task.lesson, studied, version, parent, probes, verdict, seconds, share)
-        try:
-            self._experience.finish_lesson(task.lesson.id, proof)
-        except LiveoakError:
-            # Whoever asked is told that it failed, so it must not be served. If this fails too, the next start does it.
-            with contextlib.suppress(LiveoakError):
-                self._chain.retire_unproven(task.lesson.id)
-            raise
-        task.on_progress(Progress(stage="gate", done=1, total=1))
-        return proof
 
-    @cached_property
-    def _anchors(self) -> list[Example]:
-        return anchors(self._engine, ground(self._engine, self._decoder, Path(self._settings.cache)))
-
-
-def _proof(
-    lesson: Lesson,
-    studied: Studied,
-    version: Version,
-    parent: Version,
-    probes: tuple[Probe, ...],
-    verdict: Verdict,
-    seconds: float,
-    share: float,
-) -> Proof:
-    by_name = {probe.name: probe for probe in probes}
-    recall = by_name.get("recall")
-    return Proof(
-        lesson=lesson.id,
-        topic=lesson.topic,
-        version=version.id,
-        parent=parent.id,
-        questions_trained=studied.questions,
-        tokens_trained=studied.tokens_trained,
-        tokens_processed=studied.tokens_processed,
-        steps=studied.steps,
-        loss_before=studied.loss_before,
-        loss_after=studied.loss_after,
-        recall_before=recall.before if recall else 0.0,
-        recall_after=recall.after if recall else 0.0,
-        recall_n=recall.n if recall else 0,
-        retention_nats=by_name["retention"].after,
-        kl_prior=by_name["kl_prior"].after,
-        seconds=seconds,
-        verdict=verdict,
-        share=share,
-    )
-
-
-def _spread(lists: list[tuple[QA, ...]], count: int) -> list[QA]:
-    """Up to `count` questions, as many from each list as from the others."""
-    taken: list[QA] = []
-    depth = 0
-    while len(taken) < count and any(depth < len(one) for one in lists):
-        taken.extend(one[depth] for one in lists if depth < len(one))
-        depth += 1
-    return taken[:count]
+def _chosen(lesson: Lesson) -> tuple[str, ...]:
+    """Questions and demonstrations, in parts."""
+    asked = [text for pair in lesson.questions for text in (pair.question, pair.answer)]
+    return (*asked, *(text for shown in lesson.demonstrations for text in (shown.prompt, shown.reply)))
 
 
 def _shutting_down() -> Unavailable:

@@ -40,10 +40,11 @@ from liveoak.records import (
 )
 from liveoak.runtime.device import choose_device, choose_dtype, compile_steps
 from liveoak.runtime.home import Home
-from liveoak.runtime.lessons import Progress, School
+from liveoak.runtime.lessons import School
 from liveoak.runtime.notes import Notebook
 from liveoak.runtime.replies import Asked, Reply, Speaker
 from liveoak.runtime.rights import Rights
+from liveoak.runtime.teaching import Progress
 from liveoak.runtime.tools import offered
 from liveoak.runtime.traffic import Harvest, Traffic
 
@@ -238,6 +239,23 @@ class Runtime:
         else:
             self._open_session(session, author)
         return self._school.learn(lesson, session=session, author=author, on_progress=on_progress)
+
+    def consolidate(
+        self, session: str, *, author: str = "local", on_progress: Callable[[Progress], None] | None = None
+    ) -> Proof:
+        """Distil what a session's fast weights learned into the agent's slow weights, and prove it.
+
+        The author must be a teacher, and the session their own: to others it does not exist. A consolidation that the
+        gate refuses is a proof too, with the version served before.
+
+        Raises:
+            NotAllowed: the author is no teacher.
+            NotFound: no such session, or somebody else's.
+            and whatever `School.consolidate` raises.
+        """
+        self.rights.need_teacher(author, "consolidate a session into the agent itself")
+        self.rights.need_session(session, author)
+        return self._school.consolidate(session, author=author, on_progress=on_progress)
 
     def learn_from_feedback(self, since: str | None = None, *, author: str = "local") -> Harvest:
         """Learn from recorded sessions what trusted people said of their turns after the feedback `since`; None: from

@@ -76,6 +76,9 @@ class Host(Protocol):
         author: str = "local",
         on_progress: Callable[[Step], None] | None = None,
     ) -> Proof: ...
+    def consolidate(
+        self, session: str, *, author: str = "local", on_progress: Callable[[Step], None] | None = None
+    ) -> Proof: ...
     def feedback(
         self, *, turn: str, author: str, kind: FeedbackKind, value: float | None = None, text: str | None = None
     ) -> Feedback: ...

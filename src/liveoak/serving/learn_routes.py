@@ -1,4 +1,4 @@
-"""POST /v1/learn and /v1/feedback: the ways in which people and programs teach."""
+"""POST /v1/learn, /v1/versions/consolidate and /v1/feedback: the ways in which people and programs teach."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from liveoak.serving.encoding import JSONReply, as_json, json_text
 from liveoak.serving.faults import body_of
 from liveoak.serving.host import Host, Step
 from liveoak.serving.mailbox import Mailbox, ServerSentEvents
-from liveoak.serving.wire import FeedbackBody, LearnBody
+from liveoak.serving.wire import ConsolidateBody, FeedbackBody, LearnBody
 
 MOST_LESSONS = 16
 """Lessons under way or waiting; each holds a thread."""
@@ -34,27 +34,16 @@ def learn_routes(host: Host) -> APIRouter:
         lesson = lesson_of(body)
         where = session_of(session, body.session, None)
         who = author_of(author, body.user)
-        if not free.acquire(blocking=False):
-            raise Overloaded(f"{MOST_LESSONS} lessons are under way or waiting: try again when one is through")
-        box: Mailbox[Step | Outcome] = Mailbox()
+        return await _studied(
+            lambda tell: host.learn(lesson, session=where, author=who, on_progress=tell), free, lesson.id, body.stream
+        )
 
-        def study() -> None:
-            # A client that leaves does not undo the lesson: what was handed in is studied to its end.
-            try:
-                box.post(host.learn(lesson, session=where, author=who, on_progress=box.post))
-            except Exception as error:
-                box.post(error)
-            finally:
-                free.release()
-
-        threading.Thread(target=study, name=f"lesson {lesson.id}", daemon=True).start()
-        if body.stream:
-            return ServerSentEvents(_stream(box))
-        while not isinstance(outcome := await box.take(), Proof | Exception):
-            pass
-        if isinstance(outcome, Exception):
-            raise outcome
-        return JSONReply(as_json(outcome), headers={"x-liveoak-version": outcome.version})
+    @router.post("/v1/versions/consolidate")
+    async def consolidate(body: ConsolidateBody, author: AuthorHeader = None) -> Response:
+        who = author_of(author, body.user)
+        return await _studied(
+            lambda tell: host.consolidate(body.session, author=who, on_progress=tell), free, body.session, body.stream
+        )
 
     @router.post("/v1/feedback")
     async def feedback(body: FeedbackBody, author: AuthorHeader = None) -> Response:
@@ -66,6 +55,33 @@ def learn_routes(host: Host) -> APIRouter:
         return JSONReply(as_json(given))
 
     return router
+
+
+async def _studied(
+    study: Callable[[Callable[[Step], None]], Proof], free: threading.BoundedSemaphore, name: str, stream: bool
+) -> Response:
+    """The proof of a study in a thread of its own, or the stream that ends with it."""
+    if not free.acquire(blocking=False):
+        raise Overloaded(f"{MOST_LESSONS} lessons are under way or waiting: try again when one is through")
+    box: Mailbox[Step | Outcome] = Mailbox()
+
+    def carry_out() -> None:
+        # A client that leaves does not undo the lesson: what was handed in is studied to its end.
+        try:
+            box.post(study(box.post))
+        except Exception as error:
+            box.post(error)
+        finally:
+            free.release()
+
+    threading.Thread(target=carry_out, name=f"lesson {name}", daemon=True).start()
+    if stream:
+        return ServerSentEvents(_stream(box))
+    while not isinstance(outcome := await box.take(), Proof | Exception):
+        pass
+    if isinstance(outcome, Exception):
+        raise outcome
+    return JSONReply(as_json(outcome), headers={"x-liveoak-version": outcome.version})
 
 
 def lesson_of(body: LearnBody) -> Lesson:

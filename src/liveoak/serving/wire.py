@@ -280,3 +280,11 @@ class ForgetBody(Body):
 
     session: SessionName
     user: AuthorName | None = None
+
+
+class ConsolidateBody(Body):
+    """POST /v1/versions/consolidate"""
+
+    session: SessionName
+    user: AuthorName | None = None
+    stream: bool = False

@@ -132,6 +132,26 @@ class ScriptedHost:
                 self.experience.open(session, self.settings.agent, author)
             return self._knowledge.study(lesson, session, author)
 
+    def consolidate(
+        self, session: str, *, author: str = "local", on_progress: Callable[[Step], None] | None = None
+    ) -> Proof:
+        """Learned again, as one lesson of the agent's own."""
+        self.rights.need_teacher(author, "consolidate a session into the agent itself")
+        self.rights.need_session(session, author)
+        own = [one.lesson for one in self.experience.lessons(session=session)]
+        if not own:
+            raise UserError(f"session {session!r} has learned nothing that the agent itself has not")
+        if on_progress is not None:
+            on_progress(ScriptedStep(stage="study", done=1, total=1, note=""))
+        lesson = Lesson(
+            id=new_id("lesson"),
+            topic=f"consolidation of {session}",
+            questions=tuple(pair for one in own for pair in one.questions),
+            source="\n".join(one.source for one in own),
+        )
+        with self._lock:
+            return self._knowledge.study(lesson, None, author)
+
     def feedback(
         self, *, turn: str, author: str, kind: FeedbackKind, value: float | None = None, text: str | None = None
     ) -> Feedback:

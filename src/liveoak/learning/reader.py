@@ -1,0 +1,175 @@
+"""The stream reader: a text of any length is studied window after window into one slot, with bounded memory.
+
+What fits one window is one lesson, as ever. A longer text is cut into windows; while one is studied, each step repeats
+something of those before it, and questions are kept aside in all of them, for one proof at the end. What is held of the
+windows that are through is bounded: some items to repeat and some questions, as many of each window as of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from liveoak.adapters import Slot
+from liveoak.errors import BadLesson
+from liveoak.learning.course import Studied
+from liveoak.learning.plan import Item, askable
+from liveoak.learning.spread import Spread
+from liveoak.learning.study import REPEATED, Study
+from liveoak.learning.windows import count_tokens, windows
+from liveoak.records import QA, Lesson
+
+ASIDE = 160
+"""Questions kept aside of a text of several windows, which is as many as one window may have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """How far a reader has come: a step of one window, and which window it is of how many, from 1."""
+
+    done: int
+    total: int
+    window: int
+    windows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What is held of a lesson that is through: items of each window, and questions kept aside."""
+
+    items: Sequence[Sequence[Item]]
+    held_out: tuple[QA, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WasRead:
+    """Lessons, studied, in how many windows, and what of them is to be repeated later."""
+
+    studied: Studied
+    windows: int
+    kept: Kept
+
+
+OnReached = Callable[[Reached], None]
+
+
+class Reader:
+    """Reads lessons in windows of at most `most` tokens."""
+
+    def __init__(self, study: Study, encode: Callable[[str], Sequence[int]], most: int) -> None:
+        self._study, self._most = study, most
+        self._measure: Callable[[str], int] = lambda text: len(encode(text))
+
+    def windows(self, lesson: Lesson) -> Iterator[Lesson]:
+        """The lesson in pieces that are studied one after the other; itself where it fits one.
+
+        Statements, questions and demonstrations, which somebody chose, come last, as a piece of their own.
+        """
+        own = replace(lesson, source="")
+        said = count_tokens(lesson.source, self._measure)
+        if said + self.tokens_of(own) <= self._most:
+            yield lesson
+            return
+        for place, text in enumerate(windows(lesson.source, self._measure, self._most)):
+            yield Lesson(id=f"{lesson.id}/{place}", topic=lesson.topic, source=text, effort=lesson.effort)
+        if own.statements or own.questions or own.demonstrations:
+            yield own
+
+    def tokens_of(self, lesson: Lesson) -> int:
+        """Tokens of all that a lesson says."""
+        parts = [lesson.source, *lesson.statements]
+        parts += [text for pair in lesson.questions for text in (pair.question, pair.answer)]
+        parts += [text for shown in lesson.demonstrations for text in (shown.prompt, shown.reply)]
+        return sum(count_tokens(part, self._measure) for part in parts)
+
+    def keep(self, lesson: Lesson) -> Kept:
+        """What is held of a lesson that was read before: the same as then.
+
+        Raises:
+            BadLesson: there is nothing in it that can be asked about or imitated.
+        """
+        memory = _Memory()
+        for window in self.windows(lesson):
+            self._add(window, memory)
+            self._study.drop(window)
+        return memory.kept([lesson])
+
+    def read(
+        self,
+        lessons: Sequence[Lesson],
+        slot: Slot,
+        past: Sequence[Kept] = (),
+        on_reached: OnReached | None = None,
+        between: Callable[[], None] | None = None,
+        teacher: Slot | None = None,
+    ) -> WasRead:
+        """Write lessons into `slot`, which nobody else may use meanwhile. `past` is held of earlier ones.
+
+        A window without anything to ask about is passed over. `between` is called between two that are studied. With
+        a `teacher`, its answers are learned.
+
+        Raises:
+            BadLesson: there is nothing to learn from in any window.
+            LearningError: the update diverged or changed nothing; the slot is worthless then.
+        """
+        count = sum(1 for lesson in lessons for _ in self.windows(lesson))
+        repeated = Spread[Item](REPEATED)
+        for old in past:
+            for items in old.items:
+                repeated.add(items)
+        memory, done = _Memory(), list[Studied]()
+        for place, window in enumerate((one for lesson in lessons for one in self.windows(lesson)), start=1):
+            if not self._add(window, memory):
+                continue
+            if done and between is not None:
+                between()
+            told = None if on_reached is None else _telling(on_reached, place, count)
+            done.append(self._study.study(window, slot, repeated, told, teacher=teacher))
+            repeated.add(askable(self._study.plan(window)))
+            self._study.drop(window)
+        kept = memory.kept(lessons)
+        return WasRead(studied=_together(done, kept.held_out), windows=count, kept=kept)
+
+    def _add(self, window: Lesson, memory: _Memory) -> bool:
+        """Whether there was anything in it."""
+        try:
+            plan = self._study.plan(window)
+        except BadLesson:
+            return False
+        memory.items.add(askable(plan))
+        memory.aside.add(plan.held_out)
+        return True
+
+
+class _Memory:
+    """Of the windows so far."""
+
+    def __init__(self) -> None:
+        self.items, self.aside = Spread[Item](REPEATED), Spread[QA](ASIDE)
+
+    def kept(self, lessons: Sequence[Lesson]) -> Kept:
+        if not self.items:
+            topics = ", ".join(repr(lesson.topic) for lesson in lessons)
+            raise BadLesson(
+                f"lesson {topics} has nothing to learn from: expected statements, questions, demonstrations "
+                "or a text with sentences"
+            )
+        return Kept(items=self.items.sources(), held_out=tuple(self.aside.all()))
+
+
+def _together(done: Sequence[Studied], held_out: tuple[QA, ...]) -> Studied:
+    """Losses are means over the windows."""
+    return Studied(
+        slot=done[-1].slot,
+        held_out=held_out,
+        questions=sum(one.questions for one in done),
+        steps=sum(one.steps for one in done),
+        tokens_trained=sum(one.tokens_trained for one in done),
+        tokens_processed=sum(one.tokens_processed for one in done),
+        loss_before=sum(one.loss_before for one in done) / len(done),
+        loss_after=sum(one.loss_after for one in done) / len(done),
+    )
+
+
+def _telling(on_reached: OnReached, window: int, count: int) -> Callable[[str, int, int], None]:
+    return lambda _, done, total: on_reached(Reached(done=done, total=total, window=window, windows=count))
