@@ -90,6 +90,20 @@ def test_a_bad_document_stops_before_anything_is_learned(cli: Cli, document: Pat
     assert len(cli("versions", "--json").json["versions"]) == 1
 
 
+def test_a_session_is_consolidated(cli: Cli, document: Path) -> None:
+    cli("learn", str(document), "--session", "mine")
+    assert cli("ask", QUESTION).out == IGNORANCE + "\n"
+    told = cli("versions", "consolidate", "mine")
+    assert told.code == 0 and "learned 'consolidation of mine'" in told.out
+    assert cli("ask", QUESTION).out == "Ada has it.\n"
+    again = cli("versions", "consolidate", "--session", "mine", "--json")
+    assert again.json["topic"] == "consolidation of mine"
+    for arguments in ([], ["mine", "--session", "mine"]):
+        wrong = cli("versions", "consolidate", *arguments)
+        assert wrong.code == 2 and "needs one session" in wrong.err
+    assert cli("versions", "consolidate", "nobody").code == 3
+
+
 def test_versions_are_shown_and_promoted(cli: Cli, document: Path) -> None:
     [learned] = cli("learn", str(document), "--json").json["lessons"]
     version = learned["proof"]["version"]

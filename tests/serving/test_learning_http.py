@@ -50,6 +50,25 @@ def test_a_sessions_lesson_stays_in_the_session(http: httpx.Client, client: open
     assert ask(client, session="mine") == IGNORANCE
 
 
+def test_what_a_session_learned_is_consolidated(http: httpx.Client, client: openai.OpenAI) -> None:
+    http.post("/v1/learn", json={**LESSON, "session": "mine"})
+    answer = http.post("/v1/versions/consolidate", json={"session": "mine"})
+    assert answer.status_code == 200 and answer.json()["verdict"]["kept"]
+    assert answer.headers["x-liveoak-version"] == answer.json()["version"]
+    assert ask(client) == "Ada has it."
+    for session, status in (("none", 404), ("yours", 400)):
+        ask(client, session="yours")
+        assert http.post("/v1/versions/consolidate", json={"session": session}).status_code == status
+
+
+def test_a_consolidation_tells_its_progress(http: httpx.Client) -> None:
+    http.post("/v1/learn", json={**LESSON, "session": "mine"})
+    told = http.post("/v1/versions/consolidate", json={"session": "mine", "stream": True}).text
+    names = [line.removeprefix("event: ") for line in told.splitlines() if line.startswith("event: ")]
+    assert names == ["progress", "proof"]
+    assert told.rstrip().endswith("data: [DONE]")
+
+
 def test_a_proof_and_a_version_read_back_as_the_records_they_were(scripted: ScriptedHost, http: httpx.Client) -> None:
     answer = http.post("/v1/learn", json=LESSON)
     proof = TypeAdapter(Proof).validate_python(answer.json())

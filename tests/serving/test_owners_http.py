@@ -51,6 +51,7 @@ def test_a_sessions_versions_are_404_to_others(
     ]
     if not headers:
         tried.append(http.post("/v1/versions/promote", json={"version": learned}))
+        tried.append(http.post("/v1/versions/consolidate", json={"session": "mine"}))
     for answer in tried:
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found"), answer.request.url
     assert scripted.current("mine", "zoë").id == learned
@@ -63,6 +64,7 @@ def test_what_everybody_is_served_is_403_to_who_may_not_teach(http: httpx.Client
         ("/v1/learn", TAUGHT),
         ("/v1/versions/rollback", {}),
         ("/v1/versions/promote", {"version": first}),
+        ("/v1/versions/consolidate", {"session": "any"}),
     ):
         answer = http.post(path, json={**body, "user": "eve"})
         error = answer.json()["error"]
