@@ -28,9 +28,9 @@ def run(module: Any, made: Made, folder: Path, monkeypatch: pytest.MonkeyPatch, 
 
 
 def rising(until: int, life: Life, best: float = 1.0) -> dict[str, float]:
-    """A life whose score is 0 until some number of episodes, and the best from then on."""
+    """A life whose score is 0 (in nim, which can be lost, -1) until some number of episodes, and the best from then on."""
     rounds = range(life.together, life.episodes + 1, life.together)
-    scores = {f"score@{at}": best * (at > until) for at in rounds}
+    scores = {f"score@{at}": best if at > until else -float(life.world == "nim") for at in rounds}
     return scores | {"exam@0": 0.0, f"exam@{life.episodes}": best, "cell_seconds": 1.0}
 
 
@@ -39,13 +39,15 @@ def test_the_ratio_is_that_of_the_worst_world_that_carries_its_dynamics(
 ):
     def made(arm: str, life: Life) -> dict[str, float]:
         # Three rounds after the rise the mean of three is the best; two of three are enough for 60 % of the way.
-        until = {"reward": 800, "both": 160 if life.world == "rooms" else 320}.get(arm, 800)
-        found = rising(640 if life.world == "bandit" and arm == "both" else until, life)
+        until = {"reward": 800, "both": 320 if life.world == "journey" else 160}.get(arm, 800)
+        silent = life.world == "bandit" or (life.world == "rooms" and "advice" not in life.options)
+        found = rising(640 if silent and arm == "both" else until, life)
         if arm == bits.PEER:
             return found
         return found | {"answers@0": 9.0, f"answers@{life.episodes}": 2.0, "bits_answers": 0.5, "outcome_bits": 0.25}
 
     results = run(bits, made, tmp_path, monkeypatch)
+    assert results.arms["rooms without advice, both"]["episodes_ratio"].value > 0.5, "told, but no part of the goal"
     # journey: thresholds lie at 0.6 of 1, reached with two rounds of three: 320 + 64 against 800 + 64.
     assert results.metrics["episodes_ratio_both_vs_reward"].value == pytest.approx(384 / 864)
     assert results.config["worst_world"] == "journey"
@@ -62,7 +64,8 @@ def test_the_peer_and_reward_alone_live_the_same_life():
     cells, names = bits.lives(range(1), quick=False)
     by_arm = {arm: cells[part] for part, (world, arm, _) in names.items() if world == "bandit"}
     assert by_arm[bits.PEER] == by_arm["reward"] != by_arm["both"]
-    assert {life.options["rule"] for life in bits.lives(range(3), quick=True)[0].values()} == {0, 1, 2}
+    ruled = [life for life in bits.lives(range(3), quick=True)[0].values() if life.world != "nim"]
+    assert {life.options["rule"] for life in ruled} == {0, 1, 2}
 
 
 def test_where_curves_cross_is_counted_and_never_is_the_whole_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -37,26 +37,32 @@ OURS = ("reward", "transition", "both", "selected", "naive")
 class Place:
     """A world of the experiment, at a size that a prior of a million parameters can learn."""
 
+    name: str
     world: str
     options: Mapping[str, Any]
     episodes: int
-    carries: bool
-    """Whether observations carry what is to be known of the world."""
+    carries: bool = False
+    """Whether observations say what would have been right, which an outcome does not."""
     one_turn: bool = False
     """Whether an episode is one action, which the peer can do."""
+    ruled: bool = True
+    """Whether it has hidden rules, other ones for each seed."""
 
     def of_seed(self, seed: int) -> dict[str, Any]:
-        """Options of a seed, which has rules of its own."""
-        return {**self.options, "rule": seed % RULES}
+        """Options of a seed."""
+        return {**self.options, "rule": seed % RULES} if self.ruled else dict(self.options)
 
 
+NIM = {"heaps": 3, "stones": 2, "opponent": "perfect", "record": True}
 PLACES = (
-    Place(world="rooms", options={"rooms": 4}, episodes=1920, carries=True),
-    Place(world="journey", options={"miles": 1, "tells": True}, episodes=1280, carries=True),
-    Place(world="bandit", options={"pulls": 1}, episodes=1280, carries=False, one_turn=True),
+    Place(name="rooms", world="rooms", options={"rooms": 4, "advice": True}, episodes=1280, carries=True),
+    Place(name="journey", world="journey", options={"miles": 1, "advice": True}, episodes=1280, carries=True),
+    Place(name="nim", world="nim", options=NIM, episodes=1280, carries=True, ruled=False),
+    Place(name="rooms without advice", world="rooms", options={"rooms": 4}, episodes=1280),
+    Place(name="bandit", world="bandit", options={"pulls": 1}, episodes=1280, one_turn=True),
 )
 RULES = 24
-"""Rules that every one of them has at least."""
+"""Rules that every hidden one has at least."""
 SHARE = 0.6
 """Of the way from guessing to the expert, that is to be reached."""
 
@@ -68,7 +74,7 @@ def lives(seeds: range, *, quick: bool) -> tuple[dict[str, Life], dict[str, tupl
     for seed in seeds:
         for place in PLACES:
             for arm in (*OURS, *((PEER,) if place.one_turn else ())):
-                name = f"{place.world}, {arm}, seed {seed}"
+                name = f"{place.name}, {arm}, seed {seed}"
                 settings = way("reward" if arm == PEER else arm)
                 life = Life(
                     world=place.world,
@@ -77,7 +83,7 @@ def lives(seeds: range, *, quick: bool) -> tuple[dict[str, Life], dict[str, tupl
                     seed=seed,
                 )
                 cells[name] = _quick(life) if quick else life
-                names[name] = (place.world, arm, seed)
+                names[name] = (place.name, arm, seed)
     return cells, names
 
 
@@ -96,11 +102,11 @@ def experiment(order: Order) -> Results:
     cells, names = lives(seeds, quick=order.quick)
     done = run_lives("lab-bits", order, {name: (names[name][1], life) for name, life in cells.items()}, work)
     table = Table.of(names, done.figures)
-    thresholds = {place.world: _threshold(place, seeds) for place in PLACES}
+    thresholds = {place.name: _threshold(place, seeds) for place in PLACES}
     arms = figures_by_arm(table, thresholds)
     ratios: dict[str, Interval] = {}
     for place in PLACES:
-        world, threshold = place.world, thresholds[place.world]
+        world, threshold = place.name, thresholds[place.name]
         theirs = table.cells_of(world, "reward")
         for arm in table.cells.get(world, {}):
             ours = table.cells_of(world, arm)
@@ -119,7 +125,7 @@ def experiment(order: Order) -> Results:
         arms=arms,
         config={"threshold_share": SHARE, "thresholds": thresholds, "worst_world": _worst(ratios)},
         claims=_claims(table, ratios),
-        lines=[line for place in PLACES for line in _lines(table, place.world, thresholds[place.world])],
+        lines=[line for place in PLACES for line in _lines(table, place.name, thresholds[place.name])],
     )
 
 

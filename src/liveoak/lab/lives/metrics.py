@@ -16,7 +16,7 @@ LIVES = (
         "episodes_ratio_both_vs_reward",
         "ratio",
         "episodes to the threshold with reward and transition over reward alone, on the worst world whose observations "
-        "carry its dynamics; a life that never got there counts with its whole length",
+        "say what would have been right; a life that never got there counts with its whole length",
         better="lower",
         threshold=0.5,
     ),
@@ -60,5 +60,10 @@ LIVES = (
     _measure(
         "solved", "share", "lives that did what a learner must, or, of a frozen control, could not", threshold=1.0
     ),
+    _measure("lives_per_hour", "lives/hour", "lives of one crew, its hiring and loading left out"),
+    _measure(
+        "scaling_efficiency", "share", "lives an hour of the largest crew, or of this one, a worker, over those of one"
+    ),
+    _measure("hiring_seconds", "s", "until every worker of a crew has come and loaded a prior", better="lower"),
     _measure("cell_seconds", "s", "time of one life on one core, measuring included", better="lower"),
 )

@@ -19,8 +19,8 @@ from liveoak.lab.order import Order
 from liveoak.lab.results import Figure, Results, figure, figure_over
 
 PLACES: Mapping[str, tuple[Mapping[str, Any], int]] = {
-    "nim": ({"heaps": 2, "stones": 3, "opponent": "perfect"}, 1024),
-    "rooms": ({"rooms": 4}, 1024),
+    "nim": ({"heaps": 3, "stones": 2, "opponent": "perfect", "record": True}, 1024),
+    "rooms": ({"rooms": 4, "advice": True}, 1024),
 }
 """Options and episodes: a game with an exact solver, and a world of text."""
 SHARE = 0.8

@@ -19,8 +19,8 @@ from liveoak.lab.order import Order
 from liveoak.lab.results import Figure, Results
 
 PLACES: Mapping[str, tuple[Mapping[str, Any], int]] = {
-    "rooms": ({"rooms": 4}, 1920),
-    "journey": ({"miles": 1, "tells": True}, 1280),
+    "rooms": ({"rooms": 4, "advice": True}, 1280),
+    "journey": ({"miles": 1, "advice": True}, 1280),
 }
 """Options and episodes."""
 ARMS_OF_STAGES: Mapping[str, tuple[str, ...]] = {
