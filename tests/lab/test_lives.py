@@ -28,7 +28,7 @@ def run(module: Any, made: Made, folder: Path, monkeypatch: pytest.MonkeyPatch, 
 
 
 def rising(until: int, life: Life, best: float = 1.0) -> dict[str, float]:
-    """A life whose score is 0 (in nim, which can be lost, -1) until some number of episodes, and the best from then on."""
+    """A life whose score is 0 (in nim -1) until some number of episodes, and the best from then on."""
     rounds = range(life.together, life.episodes + 1, life.together)
     scores = {f"score@{at}": best if at > until else -float(life.world == "nim") for at in rounds}
     return scores | {"exam@0": 0.0, f"exam@{life.episodes}": best, "cell_seconds": 1.0}

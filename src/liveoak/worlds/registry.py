@@ -138,7 +138,7 @@ def _made(name: str, factory: Factory, options: dict[str, Any]) -> World:
     try:
         if isinstance(factory, type):
             return as_world(TypeAdapter[Any](factory).validate_python(options))
-        checked = cast(Factory, validate_call(config=ConfigDict(arbitrary_types_allowed=True))(factory))
+        checked = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(factory)
         return as_world(checked(**options))
     except ValidationError as error:
         faults = [(".".join(map(str, fault["loc"])), fault["msg"], fault["input"]) for fault in error.errors()]
