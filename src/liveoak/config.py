@@ -67,6 +67,8 @@ class Settings(BaseModel):
     """Longest lesson, in tokens; a longer text is read in windows of at most so many."""
     max_text_tokens: int = Field(default=524288, ge=1)
     """Longest text, in tokens."""
+    learn_overflow: Literal["off", "on"] = "off"
+    """Chats longer than the context: off refuses them, on studies what leaves it into the session's fast weights."""
     adapter_memory_mib: int = Field(default=1024, ge=0)
     """Memory for the adapters of versions that were served; over it, those used longest ago are left to the disk."""
     max_note_tokens: int = Field(default=256, ge=1)

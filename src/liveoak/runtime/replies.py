@@ -31,6 +31,7 @@ from liveoak.records import (
 )
 from liveoak.runtime.lessons import School
 from liveoak.runtime.notes import Notebook, with_notes
+from liveoak.runtime.overflow import Overflow, shortened
 from liveoak.runtime.speech import Said, closing, opening
 from liveoak.runtime.tools import LEARN, OWN, call_schema, lesson_of, note_of, told
 
@@ -72,6 +73,13 @@ class Asked:
     pinned: Version | None
     """The version that the request names; None: whatever is current when the agent speaks."""
     tools: tuple[ToolSpec, ...]
+    left: int = 0
+    """Messages after the instructions that the window has no room for."""
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """Those that the agent is shown."""
+        return shortened(self.chat.messages, self.left)
 
 
 class Speaker:
@@ -89,16 +97,27 @@ class Speaker:
         wake: Callable[[], None],
         clock: Callable[[], float],
         context: int,
+        overflow: Overflow | None = None,
     ) -> None:
-        self._decoder, self._tokenizer = decoder, tokenizer
+        """With `overflow`, chats longer than the context are cut short, and what leaves them is studied."""
+        self._decoder, self._tokenizer, self._overflow = decoder, tokenizer, overflow
         self._experience, self._chain, self._school, self._notebook = experience, chain, school, notebook
         self._wake, self._clock, self._context = wake, clock, context
         self._recording = threading.RLock()
         """Held from looking up a session's next index until its turn is there: two replies may go on at once."""
 
-    def check(self, asked: Asked) -> None:
-        """Raises UserError where the request cannot be answered at all."""
-        self._room(self._prompt(asked, list(asked.chat.messages)), asked.chat.sampling)
+    def check(self, asked: Asked) -> Asked:
+        """The request as it is answered, cut to the window where that is wanted.
+
+        Raises UserError where it cannot be answered at all.
+        """
+        if self._overflow is not None:
+            left = self._overflow.leaving(
+                asked.session, asked.chat.messages, lambda some: len(self._prompt(asked, some)), self._context
+            )
+            asked = replace(asked, left=left)
+        self._room(self._prompt(asked, asked.messages), asked.chat.sampling)
+        return asked
 
     def speak(self, asked: Asked, reply: Reply, on_event: OnEvent) -> None:
         """Carry out a reply; its last event is Finished or Failed."""
@@ -111,7 +130,9 @@ class Speaker:
 
     def _converse(self, asked: Asked, reply: Reply, on_event: OnEvent) -> Finished:
         self._record_request(asked)
-        messages = list(asked.chat.messages)
+        messages = list(asked.messages)
+        if self._overflow is not None and asked.left:
+            self._overflow.learn(asked.session, asked.chat.author, asked.chat.messages, asked.left)
         completion_tokens = 0
         for round_ in range(MOST_ROUNDS + 1):
             said = self._say(asked, messages, reply, on_event, may_call=round_ < MOST_ROUNDS)
@@ -230,7 +251,7 @@ class Speaker:
         on_event(Noted(call=call, note=note))
         return answer
 
-    def _prompt(self, asked: Asked, messages: list[Message]) -> tuple[int, ...]:
+    def _prompt(self, asked: Asked, messages: Sequence[Message]) -> tuple[int, ...]:
         noted = with_notes(messages, self._notebook.kept(asked.session))
         return self._tokenizer.render(noted, asked.tools, add_generation_prompt=True).ids
 

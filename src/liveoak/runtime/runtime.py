@@ -42,6 +42,7 @@ from liveoak.runtime.device import choose_device, choose_dtype, compile_steps
 from liveoak.runtime.home import Home
 from liveoak.runtime.lessons import School
 from liveoak.runtime.notes import Notebook
+from liveoak.runtime.overflow import Overflow
 from liveoak.runtime.replies import Asked, Reply, Speaker
 from liveoak.runtime.rights import Rights
 from liveoak.runtime.teaching import Progress
@@ -135,6 +136,7 @@ class Runtime:
                 wake=scheduler.wake,
                 clock=clock,
                 context=self._context,
+                overflow=Overflow(self.experience, self._school) if settings.learn_overflow == "on" else None,
             )
             self._under_way: set[int] = set()
             self._guard = threading.Lock()
@@ -168,8 +170,7 @@ class Runtime:
         session = request.session or new_id("session", clock=self._clock)
         self._begun(session, request.author)
         pinned = self._pinned(request.model, request.author)
-        asked = Asked(chat=request, session=session, pinned=pinned, tools=tools)
-        self._speaker.check(asked)
+        asked = self._speaker.check(Asked(chat=request, session=session, pinned=pinned, tools=tools))
         reply = Reply(asker=session)
         self._enter(reply)
         try:
