@@ -88,7 +88,20 @@ def test_each_window_repeats_what_came_before_and_only_that(
     monkeypatch.setattr(Course, "__init__", begun)
     monkeypatch.setattr(Course, "_of_pair", asked)
     reader().read([BOOK], slot)
-    assert answers == [{"7:15"}, {"7:15", "8:15"}, {"7:15", "8:15", "9:15"}]
+    assert answers == [{"7:15"}, {"7:15", "8:15"}, {"7:15", "8:15", "9:15"}, {"7:15", "8:15", "9:15"}]
+
+
+def test_all_windows_are_reviewed_after_the_last(reader: Callable[..., Reader], slot: Slot):
+    told: list[Reached] = []
+    was = reader().read([BOOK], slot, on_reached=told.append)
+    again = [one for one in told if one.review]
+    first = [one for one in told if not one.review]
+    assert told == first + again
+    assert len(again) == -(-len(first) // 3) and [one.done for one in again] == list(range(1, len(again) + 1))
+    assert was.studied.steps == len(told)
+    told.clear()
+    reader(1000).read([BOOK], slot, on_reached=told.append)
+    assert not any(one.review for one in told), "one window is no text to review"
 
 
 def test_questions_are_kept_aside_in_every_window_and_never_asked(

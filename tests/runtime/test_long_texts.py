@@ -44,7 +44,7 @@ def test_a_long_text_is_one_lesson_one_version_and_one_proof(start: Callable[...
     (record,) = runtime.experience.lessons()
     assert (record.status, record.proof, record.lesson.source) == ("kept", proof, LONG)
     notes = list(dict.fromkeys(one.note for one in told if one.stage == "study"))
-    assert notes == ["window 1 of 3", "window 2 of 3", "window 3 of 3"]
+    assert notes == ["window 1 of 3", "window 2 of 3", "window 3 of 3", "all windows again"]
     assert sum(one.stage == "study" for one in told) == proof.steps
     asked = record.proof.recall_n if record.proof else 0
     assert asked >= 6, "two facts a window, each with a question of its own"

@@ -1,12 +1,14 @@
 """The stream reader: a text of any length is studied window after window into one slot, with bounded memory.
 
 What fits one window is one lesson, as ever. A longer text is cut into windows; while one is studied, each step repeats
-something of those before it, and questions are kept aside in all of them, for one proof at the end. What is held of the
-windows that are through is bounded: some items to repeat and some questions, as many of each window as of the others.
+something of those before it, and after the last one all are reviewed: what was read first would be forgotten else.
+Questions are kept aside in all of them, for one proof at the end. What is held of the windows that are through is
+bounded: some items to repeat and some questions, as many of each window as of the others.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,6 +23,8 @@ from liveoak.records import QA, Lesson
 
 ASIDE = 160
 """Questions kept aside of a text of several windows, which is as many as one window may have."""
+REVIEW = 1 / 3
+"""Steps over all windows after the last one, as a share of the steps before; see docs/log.md for what lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +35,8 @@ class Reached:
     total: int
     window: int
     windows: int
+    review: bool = False
+    """The last window is through, and the steps are over all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +119,7 @@ class Reader:
             LearningError: the update diverged or changed nothing; the slot is worthless then.
         """
         count = sum(1 for lesson in lessons for _ in self.windows(lesson))
-        repeated = Spread[Item](REPEATED)
-        for old in past:
-            for items in old.items:
-                repeated.add(items)
+        repeated = _repeated(past)
         memory, done = _Memory(), list[Studied]()
         for place, window in enumerate((one for lesson in lessons for one in self.windows(lesson)), start=1):
             if not self._add(window, memory):
@@ -128,6 +131,13 @@ class Reader:
             repeated.add(askable(self._study.plan(window)))
             self._study.drop(window)
         kept = memory.kept(lessons)
+        if len(done) > 1:
+            told = None if on_reached is None else _telling(on_reached, count, count, review=True)
+            everything, steps = memory.items.all(), math.ceil(REVIEW * sum(one.steps for one in done))
+            about = Lesson(id=f"{lessons[-1].id}/review", topic=lessons[-1].topic)
+            done.append(
+                self._study.study(about, slot, _repeated(past), told, steps=steps, teacher=teacher, items=everything)
+            )
         return WasRead(studied=_together(done, kept.held_out), windows=count, kept=kept)
 
     def _add(self, window: Lesson, memory: _Memory) -> bool:
@@ -157,8 +167,18 @@ class _Memory:
         return Kept(items=self.items.sources(), held_out=tuple(self.aside.all()))
 
 
+def _repeated(past: Sequence[Kept]) -> Spread[Item]:
+    """Each window of the past is a source of its own."""
+    repeated = Spread[Item](REPEATED)
+    for old in past:
+        for items in old.items:
+            repeated.add(items)
+    return repeated
+
+
 def _together(done: Sequence[Studied], held_out: tuple[QA, ...]) -> Studied:
-    """Losses are means over the windows."""
+    """The loss before is the mean over the windows, the loss after that of the review, if there was one."""
+    windows = done[:-1] or done
     return Studied(
         slot=done[-1].slot,
         held_out=held_out,
@@ -166,10 +186,14 @@ def _together(done: Sequence[Studied], held_out: tuple[QA, ...]) -> Studied:
         steps=sum(one.steps for one in done),
         tokens_trained=sum(one.tokens_trained for one in done),
         tokens_processed=sum(one.tokens_processed for one in done),
-        loss_before=sum(one.loss_before for one in done) / len(done),
-        loss_after=sum(one.loss_after for one in done) / len(done),
+        loss_before=sum(one.loss_before for one in windows) / len(windows),
+        loss_after=done[-1].loss_after,
     )
 
 
-def _telling(on_reached: OnReached, window: int, count: int) -> Callable[[str, int, int], None]:
-    return lambda _, done, total: on_reached(Reached(done=done, total=total, window=window, windows=count))
+def _telling(
+    on_reached: OnReached, window: int, count: int, *, review: bool = False
+) -> Callable[[str, int, int], None]:
+    return lambda _, done, total: on_reached(
+        Reached(done=done, total=total, window=window, windows=count, review=review)
+    )

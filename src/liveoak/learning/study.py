@@ -45,6 +45,8 @@ class Assignment:
     """Overrules effort and length."""
     teacher: Slot | None = None
     """Weights whose distribution is learned in place of the answers themselves; None: the answers."""
+    items: Sequence[Item] | None = None
+    """What is asked about in place of what the lesson says, of which nothing is kept aside anew."""
 
 
 class Study:
@@ -82,6 +84,7 @@ class Study:
         on_progress: Progress | None = None,
         steps: int | None = None,
         teacher: Slot | None = None,
+        items: Sequence[Item] | None = None,
     ) -> Studied:
         """Write a lesson into `slot`, which nobody else may use meanwhile: an `Assignment`, alone.
 
@@ -89,7 +92,9 @@ class Study:
             BadLesson: nothing to learn from.
             LearningError: the update diverged or changed nothing; the slot is worthless then.
         """
-        one = Assignment(lesson=lesson, slot=slot, past=past, on_progress=on_progress, steps=steps, teacher=teacher)
+        one = Assignment(
+            lesson=lesson, slot=slot, past=past, on_progress=on_progress, steps=steps, teacher=teacher, items=items
+        )
         done = self.study_all([one])[0]
         if isinstance(done, LiveoakError):
             raise done
@@ -121,7 +126,7 @@ class Study:
 
     def _begin(self, one: Assignment) -> Course | LiveoakError:
         try:
-            plan = self.plan(one.lesson)
+            plan = self.plan(one.lesson) if one.items is None else _of_items(one.lesson, one.items)
             past = one.past if isinstance(one.past, Spread) else self._kept(one.past)
         except LiveoakError as error:
             return error
@@ -133,6 +138,7 @@ class Study:
             seed=self._seed,
             steps=one.steps,
             teacher=one.teacher,
+            items=one.items,
         )
         return Course(self._engine, plan, one.slot, material)
 
@@ -147,3 +153,8 @@ class Study:
             return {}
         words = {word for fact in plan.facts for word in content_words(f"{fact.before} {fact.after} {fact.said}")}
         return other_words(self._engine, self._decoder, words)
+
+
+def _of_items(lesson: Lesson, items: Sequence[Item]) -> Plan:
+    facts = tuple(fact for item in items if isinstance(item, tuple) for fact in item)
+    return Plan(lesson=lesson, facts=facts, held_out=())

@@ -204,6 +204,7 @@ def _spread(past: Sequence[Kept]) -> list[QA]:
 def _telling(on_progress: OnProgress) -> OnReached:
     def tell(reached: Reached) -> None:
         note = f"window {reached.window} of {reached.windows}" if reached.windows > 1 else ""
+        note = "all windows again" if reached.review else note
         on_progress(Progress(stage="study", done=reached.done, total=reached.total, note=note))
 
     return tell
