@@ -6,6 +6,7 @@ from liveoak.errors import LiveoakError
 from liveoak.lab.bench.metrics import BENCH
 from liveoak.lab.lives.metrics import LIVES
 from liveoak.lab.metric import Better, Metric
+from liveoak.lab.outer.metrics import OUTER
 
 __all__ = ["METRICS", "Better", "Metric", "metric"]
 
@@ -166,7 +167,7 @@ _ALL = (
         description="mean length of one exam prompt, of one arm",
     ),
 )
-METRICS: dict[str, Metric] = {metric.key: metric for metric in (*_ALL, *BENCH, *LIVES)}
+METRICS: dict[str, Metric] = {metric.key: metric for metric in (*_ALL, *BENCH, *LIVES, *OUTER)}
 
 
 def metric(key: str) -> Metric:

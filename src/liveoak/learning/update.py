@@ -95,13 +95,54 @@ class _UnderWay:
     processed: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gradient:
+    """Of the objective at a slot's weights. `flat` is float32, laid out as `Slot.master`."""
+
+    flat: Tensor
+    losses: dict[str, float]
+    """Nats per credited token."""
+    credited: int
+    processed: int
+
+
+def gradients_together(strides: Sequence[Stride]) -> list[Gradient | LearningError]:
+    """The gradients that `step_together` would follow; no weight is changed. Rates play no part."""
+    if not strides:
+        return []
+    engine = strides[0].update.engine
+    return engine.run(lambda: [_gradient(one) for one in _passed(engine, strides)])
+
+
+def descend(update: Update, gradient: Gradient, rate: float) -> Step:
+    """One optimizer step along a gradient, wherever it was computed.
+
+    Raises:
+        LearningError: a loss or the gradient is not a number; the weights stay as they were.
+    """
+    done = update.engine.run(lambda: _descend(update, gradient, rate))
+    if isinstance(done, LearningError):
+        raise done
+    return done
+
+
 def _step(engine: Engine, strides: Sequence[Stride]) -> list[Step | LearningError]:
+    done: list[Step | LearningError] = []
+    for one, stride in zip(_passed(engine, strides), strides, strict=True):
+        # One gradient at a time: many slots' copies would fill the memory.
+        found = _gradient(one)
+        done.append(found if isinstance(found, LearningError) else _descend(stride.update, found, stride.rate))
+    return done
+
+
+def _passed(engine: Engine, strides: Sequence[Stride]) -> list[_UnderWay | LearningError]:
+    """Each stride, once its gradient is in its slot."""
     begun = [_begin(engine, stride) for stride in strides]
     under_way = [one for one in begun if isinstance(one, _UnderWay)]
     size = room(engine.device)
     for together in passes([_pieces(one, size) for one in under_way], size):
         learn(engine, together)
-    return [_apply(one) if isinstance(one, _UnderWay) else one for one in begun]
+    return begun
 
 
 def _begin(engine: Engine, stride: Stride) -> _UnderWay | LearningError:
@@ -138,21 +179,30 @@ def _pieces(one: _UnderWay, size: int) -> list[tuple[Part, int]]:
     return found
 
 
+def _gradient(one: _UnderWay | LearningError) -> Gradient | LearningError:
+    if isinstance(one, LearningError):
+        return one
+    slot = one.stride.update.slot
+    assert slot.gradient is not None
+    return Gradient(
+        flat=slot.gradient.to(torch.float32, copy=True),
+        losses={signal: float(value) / one.counts[signal] for signal, value in one.sums.items()},
+        credited=sum(sum(c != 0 for c in example.credit) for example in one.examples if example.signal != ANCHOR),
+        processed=one.processed,
+    )
+
+
 @torch.no_grad()
-def _apply(one: _UnderWay) -> Step | LearningError:
-    update = one.stride.update
+def _descend(update: Update, gradient: Gradient, rate: float) -> Step | LearningError:
     slot, settings = update.slot, update.adam
-    assert slot.gradient is not None and slot.first_moment is not None and slot.second_moment is not None
-    gradient = slot.gradient.float()
-    norm = float(gradient.norm())
-    means = {signal: float(value) / one.counts[signal] for signal, value in one.sums.items()}
-    if not all(map(math.isfinite, (norm, *means.values()))):
-        return LearningError(f"the update diverged: losses {means!r}, gradient norm {norm!r}; lower the rate")
-    if norm > settings.clip:
-        gradient.mul_(settings.clip / norm)
+    assert slot.first_moment is not None and slot.second_moment is not None
+    norm = float(gradient.flat.norm())
+    if not all(map(math.isfinite, (norm, *gradient.losses.values()))):
+        return LearningError(f"the update diverged: losses {gradient.losses!r}, gradient norm {norm!r}; lower the rate")
+    flat = gradient.flat * (settings.clip / norm) if norm > settings.clip else gradient.flat
     adam(
         [slot.master],
-        [gradient],
+        [flat],
         [slot.first_moment],
         [slot.second_moment],
         [],
@@ -161,12 +211,11 @@ def _apply(one: _UnderWay) -> Step | LearningError:
         amsgrad=False,
         beta1=settings.beta1,
         beta2=settings.beta2,
-        lr=one.stride.rate,
+        lr=rate,
         weight_decay=0.0,
         eps=settings.epsilon,
         maximize=False,
     )
     slot.steps += 1
     slot.publish()
-    credited = sum(sum(c != 0 for c in example.credit) for example in one.examples if example.signal != ANCHOR)
-    return Step(losses=means, credited=credited, processed=one.processed)
+    return Step(losses=gradient.losses, credited=gradient.credited, processed=gradient.processed)

@@ -4,6 +4,7 @@ Knows actions, observations, rewards, questions and true answers. Knows nothing 
 was made.
 """
 
+from liveoak.worlds.built_in.study import Entry, Material, Question, Source
 from liveoak.worlds.contract import check, violations
 from liveoak.worlds.episodes import Episode, Policy, expert, guessing, mediocre, play
 from liveoak.worlds.grading import answered, f1, normalised
@@ -18,15 +19,19 @@ __all__ = [
     "MOST_FACTS",
     "About",
     "Choices",
+    "Entry",
     "Episode",
     "Guarded",
     "Handbook",
     "HandbookFact",
     "Imagined",
     "Known",
+    "Material",
     "Policy",
+    "Question",
     "RuledWorld",
     "Rules",
+    "Source",
     "Split",
     "Step",
     "World",

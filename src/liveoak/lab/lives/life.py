@@ -76,9 +76,9 @@ class Life:
         return sum(stage.episodes for stage in self.stages)
 
 
-def as_config(life: Life) -> dict[str, Any]:
-    """The life as JSON, the same in every process."""
-    return json.loads(json.dumps(asdict(life), default=sorted))
+def as_config(cell: Any) -> dict[str, Any]:
+    """A life, or another dataclass that says what a cell is, as JSON; the same in every process."""
+    return json.loads(json.dumps(asdict(cell), default=sorted))
 
 
 def live(life: Life) -> Figures:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from liveoak.records import Demonstration
 from liveoak.worlds.grading import answered
 from liveoak.worlds.protocol import Step
 from liveoak.worlds.ruled import About
@@ -25,11 +26,29 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A part of a page that can be learned by itself."""
+
+    text: str
+    taught: Demonstration | None = None
+    """How it would be taught in one turn; None: its text is what is studied."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
     """What is read and asked in one episode."""
 
     pages: tuple[str, ...]
     questions: tuple[Question, ...]
+    entries: tuple[tuple[Entry, ...], ...] = ()
+    """What each page is made of; without, a page is one entry."""
+    announced: str = ""
+    """What is told of the exam, on every page."""
+
+    @property
+    def parts(self) -> tuple[tuple[Entry, ...], ...]:
+        """The entries of each page."""
+        return self.entries or tuple((Entry(text=page),) for page in self.pages)
 
 
 class Source(Protocol):

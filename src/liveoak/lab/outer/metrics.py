@@ -1,0 +1,52 @@
+"""Figures of experiments on the outer loop."""
+
+from __future__ import annotations
+
+from liveoak.lab.metric import Metric
+
+OUTER = (
+    Metric(
+        key="reward_ratio_after_vs_start",
+        unit="ratio",
+        better="higher",
+        description="mean reward of a life after the outer loop over that of the imitation start, on held-out streams",
+        threshold=2.0,
+    ),
+    Metric(
+        key="margin_over_best_fixed_policy",
+        unit="points",
+        better="higher",
+        description="reward of a life after the outer loop less that of the best way to act that nobody learned",
+        threshold=0.0,
+    ),
+    Metric(
+        key="after_over_this",
+        unit="points",
+        better="higher",
+        description="reward of a life after the outer loop less that of the arm, paired by seed",
+    ),
+    Metric(
+        key="gain_when_shuffled",
+        unit="points",
+        better="lower",
+        description="what the outer loop gains where exams ask for answers that were not read: other than 0 is a leak, "
+        "or what it saves by learning less",
+    ),
+    Metric(
+        key="gain_when_writing_only",
+        unit="points",
+        better="higher",
+        description="what it gains where slow weights decide what is learned and are not there in the exam",
+    ),
+    Metric(
+        key="reliability",
+        unit="correlation",
+        better="higher",
+        description="of the exam: its two halves' agreement over lives, stepped up to the whole",
+    ),
+    Metric(key="reward", unit="points", better="higher", description="of a life: its exam less what was spent"),
+    Metric(key="right", unit="share", better="higher", description="exam questions answered right"),
+    Metric(key="learned", unit="entries", better="lower", description="learned in a life"),
+    Metric(key="noted", unit="entries", better="lower", description="noted in a life"),
+    Metric(key="useful", unit="entries", better="higher", description="learned or noted, and asked about in the exam"),
+)

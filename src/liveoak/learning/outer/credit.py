@@ -1,0 +1,139 @@
+"""From lives to what the slow weights learn of them.
+
+Two things carry credit. The acts: each is worth its price and the points of what is asked about it, against the same
+act in the other lives of its stream. And the exam: the slow weights are where the fast ones began, so weights under
+which the exam would have gone better after the study are a better place to begin (first-order meta-learning: Finn et
+al. 2017, Nichol et al. 2018).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from liveoak.adapters import Slot
+from liveoak.engine import Engine
+from liveoak.errors import LearningError
+from liveoak.learning.crediting import credited
+from liveoak.learning.lived import by_window
+from liveoak.learning.objective import Example
+from liveoak.learning.outer.exam import answer_places
+from liveoak.learning.outer.life import Outcome, rewarded
+from liveoak.learning.outer.pricing import Account, Prices
+from liveoak.learning.update import AdamSettings, Gradient, Stride, Update, gradients_together
+from liveoak.signals import RewardSettings, reward
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exams:
+    """What exams say of the slow weights, summed over lives."""
+
+    gradient: Tensor
+    """Of the true answers' loss at the fast weights, float32, laid out as `Slot.master`."""
+    count: int
+    loss: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lot:
+    """What came of some streams' lives, wherever they were lived: all lives of a stream are in one lot."""
+
+    acts: tuple[Example, ...]
+    """The acts with credit, a window each."""
+    exams: Exams | None
+    accounts: tuple[Account, ...]
+    failures: tuple[str, ...]
+    """Studies that broke off, and streams without credit."""
+
+
+def lot_of(
+    engine: Engine, outcomes: Sequence[Outcome], prices: Prices, settings: RewardSettings, *, exams: bool
+) -> Lot:
+    """What these lives say. `exams`: whether their fast weights are asked too."""
+    streams: dict[int, list[Outcome]] = {}
+    for one in outcomes:
+        streams.setdefault(one.cast.stream, []).append(one)
+    acts: list[Example] = []
+    failures = [one.failure for one in outcomes if one.failure is not None]
+    for lives in streams.values():
+        lived = [rewarded(one, prices) for one in lives]
+        done = reward([one.episode for one in lived], settings)
+        failures += [done.silent] if done.silent else []
+        for one, credit in zip(lived, done.credits, strict=True):
+            example = credited(one.episode.rendered, credit, one.episode.acted)
+            acts += by_window(one, example) if example is not None else []
+    return Lot(
+        acts=tuple(acts),
+        exams=_exams(engine, outcomes) if exams else None,
+        accounts=tuple(one.account for one in outcomes),
+        failures=tuple(failures),
+    )
+
+
+def exams_together(lots: Sequence[Lot]) -> Gradient | None:
+    """The mean over all lives that learned; None where none did."""
+    found = [lot.exams for lot in lots if lot.exams is not None]
+    if not found:
+        return None
+    count = sum(one.count for one in found)
+    # In float64 and in the order given, so that it does not show who computed what.
+    total = torch.stack([one.gradient.double() for one in found]).sum(0) / count
+    return Gradient(
+        flat=total.float(), losses={"exam": sum(one.loss for one in found) / count}, credited=0, processed=0
+    )
+
+
+def gradient_of(engine: Engine, slot: Slot, acts: Sequence[Example]) -> Gradient:
+    """Of the acts' objective at `slot`, whose weights and optimizer are not changed.
+
+    Raises:
+        LearningError: no act has credit.
+    """
+    found = _gradients(engine, [(slot, sorted(acts, key=lambda example: example.ids))])[0]
+    if isinstance(found, LearningError):
+        raise found
+    return found
+
+
+def _exams(engine: Engine, outcomes: Sequence[Outcome]) -> Exams | None:
+    asked = [(one.fast, _answers(engine, one)) for one in outcomes if one.fast is not None and one.failure is None]
+    found = [one for one in _gradients(engine, asked) if isinstance(one, Gradient)]
+    if not found:
+        return None
+    return Exams(
+        gradient=torch.stack([one.flat for one in found]).sum(0),
+        count=len(found),
+        loss=sum(sum(one.losses.values()) for one in found),
+    )
+
+
+def _answers(engine: Engine, one: Outcome) -> list[Example]:
+    """The true answers, to be more likely where the study ended."""
+    examples: list[Example] = []
+    for question in one.cast.material.questions:
+        ids, places = answer_places(engine, question.text, question.answer)
+        examples.append(
+            Example(
+                signal="exam",
+                ids=ids[: places[-1]],
+                wanted=tuple(place - 1 for place in places),
+                credit=(1.0,) * len(places),
+                targets=tuple(ids[place] for place in places),
+            )
+        )
+    return sorted(examples, key=lambda example: example.ids)
+
+
+def _gradients(engine: Engine, wanted: Sequence[tuple[Slot, list[Example]]]) -> list[Gradient | LearningError]:
+    strides = [
+        Stride(update=Update(engine, slot, {}, AdamSettings()), examples=examples, rate=0.0)
+        for slot, examples in wanted
+    ]
+    try:
+        return gradients_together(strides)
+    finally:
+        for slot, _ in wanted:
+            slot.freeze()
