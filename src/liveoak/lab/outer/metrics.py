@@ -6,6 +6,38 @@ from liveoak.lab.metric import Metric
 
 OUTER = (
     Metric(
+        key="kept_share_after_last",
+        unit="share",
+        better="higher",
+        description="recall of all passages after the last one was learned, over that right after each was",
+        threshold=0.6,
+    ),
+    Metric(
+        key="gain_over_frozen_after_last",
+        unit="share",
+        better="higher",
+        description="recall of all passages after the last one less that of the frozen prior",
+        threshold=0.0,
+    ),
+    Metric(
+        key="kept_logprob_after_last",
+        unit="share",
+        better="higher",
+        description="of the true answers' log-probability that learning had added, what is left after the last passage",
+    ),
+    Metric(key="recall_fresh", unit="share", better="higher", description="right after the passage was learned"),
+    Metric(key="recall_last", unit="share", better="higher", description="after the last passage"),
+    Metric(
+        key="gold_logprob_frozen",
+        unit="nats/token",
+        better="higher",
+        description="of true answers, before anything was learned",
+    ),
+    Metric(
+        key="gold_logprob_fresh", unit="nats/token", better="higher", description="right after the passage was learned"
+    ),
+    Metric(key="gold_logprob_last", unit="nats/token", better="higher", description="after the last passage"),
+    Metric(
         key="reward_ratio_after_vs_start",
         unit="ratio",
         better="higher",
