@@ -12,6 +12,9 @@ import pytest
 # Before Ray is imported anywhere: no tales to its makers, and the loopback address alone.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+# Workers have an environment of their own: those that Ray begins ahead would never be used.
+os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
+os.environ.setdefault("RAY_worker_register_timeout_seconds", "240")
 WORK = str(Path(__file__).parents[1])
 STORE = 80 * 2**20
 
@@ -20,14 +23,26 @@ class Nodes:
     """The cluster's nodes: a head without cores, and as many others of one core as are asked for."""
 
     def __init__(self, cluster: Any) -> None:
-        self._cluster, self.address = cluster, str(cluster.address)
+        self._cluster = cluster
+        head = {"num_cpus": 0, "include_dashboard": False}
+        # Deaf for some five seconds is dead; on a busy machine less would kill the living.
+        self._add(**head, _system_config={"health_check_period_ms": 1000, "health_check_failure_threshold": 5})
+        self.address = str(cluster.address)
         self._others: list[Any] = []
 
     def have(self, count: int) -> None:
         while len(self._others) < count:
-            self._others.append(
-                self._cluster.add_node(num_cpus=1, object_store_memory=STORE, include_log_monitor=False)
-            )
+            self._others.append(self._add(num_cpus=1))
+
+    def _add(self, **told: Any) -> Any:
+        for left in reversed(range(4)):
+            try:
+                return self._cluster.add_node(**told, object_store_memory=STORE, include_log_monitor=False)
+            except Exception as error:
+                # Ray gives a node 30 s and no more, which are few on a machine that is busy with something else.
+                if not left or "timed out during startup" not in str(error):
+                    raise
+        raise AssertionError
 
     def kill(self, name: str) -> None:
         """As a machine whose power is cut: nobody is told."""
@@ -48,15 +63,7 @@ def nodes() -> Iterator[Nodes]:
     before = os.environ.get("PYTHONPATH")
     # Nodes hand it on to their workers, which import the work of these tests.
     os.environ["PYTHONPATH"] = os.pathsep.join([WORK, *([before] if before else [])])
-    head = {
-        "num_cpus": 0,
-        "include_dashboard": False,
-        "include_log_monitor": False,
-        "object_store_memory": STORE,
-        # Deaf for some five seconds is dead; on a busy machine less would kill the living.
-        "_system_config": {"health_check_period_ms": 1000, "health_check_failure_threshold": 5},
-    }
-    cluster = Cluster(initialize_head=True, head_node_args=head)
+    cluster = Cluster()
     try:
         yield Nodes(cluster)
     finally:

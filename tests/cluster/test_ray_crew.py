@@ -15,7 +15,7 @@ from liveoak.cluster import RayCrew, Terms
 from liveoak.crew import Alone, Failure, Shared, average
 from liveoak.errors import LiveoakError, Unavailable
 
-PATIENT = Terms(patience=240)
+PATIENT = Terms(arrival=240, patience=240)
 WEIGHTS = np.linspace(-1, 1, 300_001, dtype=np.float32)
 """More than a megabyte, so that they and their gradients lie in the stores of nodes and not in messages."""
 
@@ -70,7 +70,7 @@ def test_a_node_that_dies_in_the_middle_costs_only_what_it_was_doing(nodes: Any,
 def test_without_any_node_left_it_ends_with_a_reason(nodes: Any, tmp_path: Path):
     nodes.have(1)
     mark = tmp_path / "under-way"
-    with RayCrew(nodes.address, terms=Terms(patience=5)) as crew:
+    with RayCrew(nodes.address, terms=Terms(arrival=240, patience=5)) as crew:
         killer = threading.Thread(target=lambda: nodes.kill(_when_written(mark)))
         killer.start()
         found: dict[int, Any] = {}

@@ -49,6 +49,7 @@ class Actors:
             .remote
         )
         self._hands: list[_Hand] = []
+        self._patience = terms.arrival
         self._early: list[Outcome] = []
         self._why = ""
         """What became of the last one that never came."""
@@ -66,6 +67,7 @@ class Actors:
             self._hire()
         while not any(hand.come for hand in self._hands):
             self.outcomes()
+        self._patience = self._terms.patience
 
     def begin(self, work: Callable[..., Any], weights: Weights | None) -> None:
         """Put what all tasks share where every node fetches it once."""
@@ -104,7 +106,7 @@ class Actors:
         alive = any(hand.come for hand in self._hands)
         began = time.monotonic()
         if asked:
-            ready, _ = self._ray.wait(asked, num_returns=1, timeout=None if alive else self._terms.patience)
+            ready, _ = self._ray.wait(asked, num_returns=1, timeout=None if alive else self._patience)
             if ready:
                 return set(ready)
         raise Unavailable(

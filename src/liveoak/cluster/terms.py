@@ -13,9 +13,11 @@ class Terms:
     """GPUs of each worker; a half lets two share one."""
     retries: int = 2
     """How often a task is begun again whose worker was lost."""
+    arrival: float = 120
+    """Seconds until the first worker must have come."""
     patience: float = 60
-    """Seconds to wait for a worker where there is none, before giving up."""
+    """Seconds to wait for another one where all are lost, before giving up."""
 
     def __post_init__(self) -> None:
-        if self.cores < 1 or self.gpus < 0 or self.retries < 0 or self.patience <= 0:
-            raise ValueError(f"{self!r}: expected at least 1 core, 0 GPUs, 0 retries and more than 0 s of patience")
+        if self.cores < 1 or min(self.gpus, self.retries) < 0 or min(self.arrival, self.patience) <= 0:
+            raise ValueError(f"{self!r}: expected at least 1 core, no count below 0, and more than 0 s to wait")

@@ -22,6 +22,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What libraries ask how many threads to take."""
+_LEAVING = 30
+"""Seconds that an idle process has to leave."""
 
 
 def cores() -> int:
@@ -94,10 +96,11 @@ class _Hand:
         self.number: int | None = None
 
     def end(self) -> None:
-        """It leaves by itself when nobody is on the line; a busy one is ended."""
-        if self.number is not None:
-            self.process.kill()
+        """It leaves by itself when nobody is on the line; a busy one is ended, and one that does not leave."""
         self.line.close()
+        if self.number is None:
+            self.process.join(_LEAVING)
+        self.process.kill()
         self.process.join()
 
     @property
