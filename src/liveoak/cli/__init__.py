@@ -17,7 +17,7 @@ from liveoak.cli.options import root_callback
 from liveoak.cli.screen import error_object, notice, print_json
 from liveoak.errors import LiveoakError
 
-VERBS = ("demo", "serve", "chat", "learn", "ask", "live", "versions", "experience", "lab", "doctor")
+VERBS = ("demo", "serve", "chat", "learn", "ask", "live", "train", "versions", "experience", "lab", "doctor")
 """Each is a module of this package with `register(app)`, light to import."""
 
 _HELP = """A language-model agent that keeps learning on the job.

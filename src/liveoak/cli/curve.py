@@ -17,9 +17,9 @@ _ROWS = 16
 class Curve:
     """Takes the round lines of `metrics.jsonl`. Draws only where somebody watches."""
 
-    def __init__(self, title: str, episodes: int) -> None:
-        """`episodes` is how many there will be."""
-        self._title, self._episodes = title, episodes
+    def __init__(self, title: str, total: int, *, counts: str = "episodes", shows: str = "score") -> None:
+        """A line's `counts` says how far it is towards `total`; its `shows` is what is drawn."""
+        self._title, self._total, self._counts, self._shows = title, total, counts, shows
         self._rounds: list[Mapping[str, Any]] = []
         self._stack = ExitStack()
         self._live: Any = None
@@ -46,15 +46,15 @@ class Curve:
             self._live.update(self.drawn())
 
     def drawn(self) -> str:
-        """The curve of the mean score, and the latest round in words."""
+        """The curve of what it shows, and the latest round in words."""
         if not self._rounds:
             return self._title
         last = self._rounds[-1]
-        scores = [line["score"] for line in self._rounds]
+        scores = [line[self._shows] for line in self._rounds]
         known = [score for score in scores if score is not None]
-        parts = [f"{self._title}: {last['episodes']} of {self._episodes} episodes"]
+        parts = [f"{self._title}: {last[self._counts]} of {self._total} {self._counts}"]
         if known:
-            parts.append(f"score {known[-1]:.3f}, from {min(known):.2f} to {max(known):.2f}")
+            parts.append(f"{self._shows} {known[-1]:.3f}, from {min(known):.2f} to {max(known):.2f}")
         parts += [f"{signal} {value:.3f}" for signal, value in last.get("losses", {}).items()]
         if last["failed"]:
             parts.append(f"{last['failed']} failed")
@@ -66,14 +66,14 @@ class Curve:
             return []
         found: list[tuple[str, str, str, str]] = []
         for some in _dealt(self._rounds, _ROWS):
-            scores = [line["score"] for line in some if line["score"] is not None]
+            scores = [line[self._shows] for line in some if line[self._shows] is not None]
             losses: dict[str, list[float]] = {}
             for line in some:
                 for signal, value in line.get("losses", {}).items():
                     losses.setdefault(signal, []).append(value)
             told = ", ".join(f"{signal} {sum(values) / len(values):.3f}" for signal, values in losses.items())
             score = f"{sum(scores) / len(scores):.3f}" if scores else "-"
-            found.append((str(some[-1]["episodes"]), score, str(sum(line["failed"] for line in some)), told))
+            found.append((str(some[-1][self._counts]), score, str(sum(line["failed"] for line in some)), told))
         return found
 
 

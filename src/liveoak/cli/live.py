@@ -83,7 +83,7 @@ def live(
         given: dict[str, Any] = {"rate": rate} if rate is not None else {}
         order = _order(
             world=world,
-            options=_world_options(option or []),
+            options=world_options(option or []),
             prior=options.prior or os.environ.get("LIVEOAK_PRIOR") or "scratch",
             signals=_signals(signals),
             transition=transition,
@@ -109,7 +109,7 @@ def _live(options: Options, folder: Path, order: LifeOrder, episodes: int, *, te
     from liveoak.runtime.lives import open_life
 
     with ExitStack() as stack:
-        events = _events(folder, stack) if tensorboard else None
+        events = events_in(folder, stack) if tensorboard else None
         with loading(order.prior) as on_fetch:
             life = stack.enter_context(open_life(folder, order, options.settings(), on_fetch))
         curve = stack.enter_context(Curve(f"{order.world} on {order.prior}", episodes))
@@ -179,14 +179,19 @@ def _signals(said: str) -> tuple[str, ...]:
     return names
 
 
-def _world_options(said: Sequence[str]) -> dict[str, str]:
+def world_options(said: Sequence[str]) -> dict[str, str]:
+    """KEY=VALUE as it was said.
+
+    Raises:
+        BadSettings: it is none.
+    """
     pairs = [one.partition("=") for one in said]
     if wrong := [key for key, equals, _ in pairs if not (key and equals)]:
         raise BadSettings(f"-o {wrong[0]!r}: expected KEY=VALUE")
     return {key: value for key, _, value in pairs}
 
 
-def _events(folder: Path, stack: ExitStack) -> Any:
+def events_in(folder: Path, stack: ExitStack) -> Any:
     """A writer of TensorBoard's event files."""
     try:
         from torch.utils.tensorboard.writer import SummaryWriter

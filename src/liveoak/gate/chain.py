@@ -83,8 +83,54 @@ class Chain:
             NotFound: the lesson was erased meanwhile.
         """
         lessons = (*parent.lessons, *beside, lesson)
-        content = "\n".join((digest(slot), parent.id, self._prior, *lessons))
-        id = hashlib.sha256(content.encode()).hexdigest()[:ID_LENGTH]
+        return self._next(slot, parent, session=session, lessons=lessons, verdict=verdict, why=f"lesson {lesson}")
+
+    def adopt(self, slot: Slot, *, verdict: Verdict, why: str) -> Version:
+        """Make weights that were learned over the prior itself, from no record, the agent's, and serve them. Adopting
+        them again serves the same version again.
+
+        Raises:
+            Conflict: the agent is served by what learned otherwise, which these weights do not have.
+            StorageError: not enough room; what was served stays served.
+            NotFound: they were adopted before, and retired.
+        """
+        with self._lineage.moving:
+            first, *later = self._lineage.line()
+            id = self._named(slot, first, ())
+            if later and later[-1].id != id:
+                raise Conflict(
+                    f"agent {self._agent!r} serves version {later[-1].id!r}, which has learned what these weights have "
+                    f"not: take another --agent, or go back to the prior first: `liveoak versions rollback {first.id}`"
+                )
+            if id in {version.id for version in self._experience.versions(self._agent)}:
+                return later[-1] if later else self._lineage.promote(id)
+            return self._next(slot, first, session=None, lessons=(), verdict=verdict, why=why)
+
+    def rollback(self, to: str | None, session: str | None) -> Version:
+        """Serve an earlier version again; None is the parent of what is served."""
+        return self._lineage.rollback(to, session)
+
+    def promote(self, id: str) -> Version:
+        """Make a version, a session's for example, the agent's own."""
+        return self._lineage.promote(id)
+
+    def forget(self, session: str) -> Version:
+        """Serve a session by the agent's version again."""
+        return self._lineage.forget(session)
+
+    def retire(self, ids: tuple[str, ...], why: str) -> None:
+        """Never serve these again, and remove their weights. Heads on them fall back to the nearest ancestor left."""
+        self._lineage.retire(ids, why)
+        self._shelf.drop(ids)
+
+    def retire_unproven(self, lesson: str) -> None:
+        """Retire what was made of a lesson whose proof was never recorded."""
+        self._shelf.drop(self._lineage.retire_unproven(lesson))
+
+    def _next(
+        self, slot: Slot, parent: Version, *, session: str | None, lessons: tuple[str, ...], verdict: Verdict, why: str
+    ) -> Version:
+        id = self._named(slot, parent, lessons)
         version = Version(
             id=id,
             agent=self._agent,
@@ -111,29 +157,12 @@ class Chain:
                     self._shelf.drop((id,))
                     shutil.rmtree(folder, ignore_errors=True)
                 raise
-            self._lineage.move(session, version, f"lesson {lesson}")
+            self._lineage.move(session, version, why)
         return version
 
-    def rollback(self, to: str | None, session: str | None) -> Version:
-        """Serve an earlier version again; None is the parent of what is served."""
-        return self._lineage.rollback(to, session)
-
-    def promote(self, id: str) -> Version:
-        """Make a version, a session's for example, the agent's own."""
-        return self._lineage.promote(id)
-
-    def forget(self, session: str) -> Version:
-        """Serve a session by the agent's version again."""
-        return self._lineage.forget(session)
-
-    def retire(self, ids: tuple[str, ...], why: str) -> None:
-        """Never serve these again, and remove their weights. Heads on them fall back to the nearest ancestor left."""
-        self._lineage.retire(ids, why)
-        self._shelf.drop(ids)
-
-    def retire_unproven(self, lesson: str) -> None:
-        """Retire what was made of a lesson whose proof was never recorded."""
-        self._shelf.drop(self._lineage.retire_unproven(lesson))
+    def _named(self, slot: Slot, parent: Version, lessons: tuple[str, ...]) -> str:
+        content = "\n".join((digest(slot), parent.id, self._prior, *lessons))
+        return hashlib.sha256(content.encode()).hexdigest()[:ID_LENGTH]
 
     def _load(self, id: str) -> Slot:
         slot = load_snapshot(self._bank, self._folder / id, optimizer=False)

@@ -37,7 +37,12 @@ class Diary:
             }
             for attempt in done.attempts
         ]
-        told = "".join(json.dumps(line) + "\n" for line in [*lines, last])
+        self.append(*lines, last)
+        return last
+
+    def append(self, *lines: dict[str, Any]) -> None:
+        """On disk when it returns."""
+        told = "".join(json.dumps(line) + "\n" for line in lines)
         try:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(told)
@@ -45,7 +50,6 @@ class Diary:
                 os.fsync(file.fileno())
         except OSError as error:
             raise _not_written(self.path, error) from None
-        return last
 
     def cut(self, rounds: int) -> None:
         """Leave this many rounds: the later ones are lived again."""

@@ -11,9 +11,7 @@ same, so that its curve is that of a life which was never cut off.
 
 from __future__ import annotations
 
-import logging
 import os
-import shutil
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,11 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from filelock import FileLock, Timeout
-
 from liveoak.config import Settings
 from liveoak.engine import Decoder, Engine, Scheduler, only_team
-from liveoak.errors import Conflict, StorageError
 from liveoak.experience import Experience
 from liveoak.learning.anchoring import Anchors
 from liveoak.learning.arms import LearnerSettings
@@ -35,13 +30,10 @@ from liveoak.priors import load_prior
 from liveoak.runtime.chronicle import Chronicle
 from liveoak.runtime.device import choose_device, choose_dtype
 from liveoak.runtime.diary import Diary
+from liveoak.runtime.kept import Checkpoints, hold
 from liveoak.runtime.living import Living, Round
 from liveoak.runtime.orders import LifeOrder, agree
 from liveoak.worlds import world
-
-_log = logging.getLogger(__name__)
-KEPT = 2
-"""Checkpoints that stay, so that a damaged one has another before it."""
 
 
 class Life:
@@ -65,10 +57,10 @@ class Life:
         """
         self.order = order = order.model_copy(update={"fingerprint": engine.prior.fingerprint})
         settings, living = order.learning(), order.living()
-        self._folder, self._clock = folder, clock
+        self._checkpoints, self._clock = Checkpoints(folder=folder, what="life"), clock
         self.diary = Diary(folder / "metrics.jsonl")
         with ExitStack() as stack:
-            _hold(folder, stack)
+            hold(folder, stack, "life")
             agree(folder, order)
             learner, begun = None, self.diary.rounds
             if settings is not None:
@@ -121,39 +113,15 @@ class Life:
             told = self.diary.write(done, time.perf_counter() - began)
             number = done.number + 1
             if learner is not None and (number % self.order.every == 0 or number * self.order.together >= episodes):
-                self._keep(learner, number)
+                self._checkpoints.keep(number, learner.save)
             yield done, told
 
     def _learner(self, engine: Engine, settings: LearnerSettings, anchors: Anchors | None) -> tuple[Learner, int]:
-        kept = self._checkpoints()
-        failed: list[str] = []
-        for number, path in reversed(kept):
-            try:
-                found = Learner.resume(engine, settings, path, seed=self.order.seed, anchors=anchors)
-            except StorageError as error:
-                _log.warning("checkpoint %s is passed over: %s", path, error)
-                failed.append(str(error))
-            else:
-                return found, number
-        if kept:
-            raise StorageError(
-                f"no checkpoint of the life in {str(self._folder)!r} can be read: {failed[0]}; restore one from a "
-                "copy, or begin anew in another folder"
-            )
-        return Learner(engine, settings, seed=self.order.seed, anchors=anchors), 0
-
-    def _checkpoints(self) -> list[tuple[int, Path]]:
-        """Oldest first."""
-        found = (self._folder / "checkpoints").glob("[0-9]*")
-        return sorted((int(path.name), path) for path in found if path.name.isdigit())
-
-    def _keep(self, learner: Learner, number: int) -> None:
-        path = self._folder / "checkpoints" / f"{number:06}"
-        # One that is there from before was passed over as damaged.
-        shutil.rmtree(path, ignore_errors=True)
-        learner.save(path)
-        for _, old in self._checkpoints()[:-KEPT]:
-            shutil.rmtree(old, ignore_errors=True)
+        seed = self.order.seed
+        found = self._checkpoints.latest(
+            lambda path: Learner.resume(engine, settings, path, seed=seed, anchors=anchors)
+        )
+        return found or (Learner(engine, settings, seed=seed, anchors=anchors), 0)
 
 
 @contextmanager
@@ -188,13 +156,3 @@ def open_life(
             held = Anchors(engine, anchors(engine, ground(engine, Decoder(engine, kind="study"), cache)))
         with Life(folder, order, engine, anchors=held) as life:
             yield life
-
-
-def _hold(folder: Path, stack: ExitStack) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        stack.enter_context(FileLock(folder / "lock").acquire(timeout=0))
-    except Timeout:
-        raise Conflict(f"the life in {str(folder)!r} is being lived by another process; take another --out") from None
-    except OSError as error:
-        raise StorageError(f"folder {str(folder)!r} cannot be used: {error}") from None

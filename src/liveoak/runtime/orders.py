@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from liveoak.errors import Conflict, NotFound, StorageError
 from liveoak.learning.arms import LearnerSettings, Transition
+from liveoak.runtime.kept import OrderFile
 from liveoak.runtime.living import LivingSettings
 from liveoak.runtime.scenes import Acting
 from liveoak.signals import BalanceSettings
-
-_FILE = "life.json"
 
 
 class LifeOrder(BaseModel):
@@ -80,40 +78,14 @@ class LifeOrder(BaseModel):
         )
 
 
-def read_order(folder: Path) -> LifeOrder:
-    """The orders of the life in a folder.
+_ORDERS = OrderFile(name="life.json", what="life", kind=LifeOrder)
 
-    Raises:
-        NotFound: there is none.
-        StorageError: they are damaged.
-    """
-    path = folder / _FILE
-    try:
-        return LifeOrder.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise NotFound(f"no life in {str(folder)!r}: begin one there without --resume") from None
-    except (OSError, ValidationError, ValueError) as error:
-        raise StorageError(f"life in {str(folder)!r} cannot be read: {error}; restore {_FILE} from a copy") from None
+
+def read_order(folder: Path) -> LifeOrder:
+    """The orders of the life in a folder. Raises what `OrderFile.read` does."""
+    return _ORDERS.read(folder)
 
 
 def agree(folder: Path, order: LifeOrder) -> None:
-    """Write the orders into a folder that has none, or find the same ones there.
-
-    Raises:
-        Conflict: it has others.
-        StorageError: they cannot be written, or are damaged.
-    """
-    try:
-        known = read_order(folder)
-    except NotFound:
-        try:
-            draft = folder / f".{_FILE}"
-            draft.write_text(order.model_dump_json(indent=1), encoding="utf-8")
-            draft.replace(folder / _FILE)
-        except OSError as error:
-            raise StorageError(f"life not begun in {str(folder)!r}: {error}") from None
-        return
-    if known != order:
-        now, then = order.model_dump(), known.model_dump()
-        unlike = [f"{key} {then[key]!r}, not {now[key]!r}" for key in now if now[key] != then[key]]
-        raise Conflict(f"the life in {str(folder)!r} has {'; '.join(unlike)}: take another --out, or the same orders")
+    """Write the orders into a folder, or find the same ones there. Raises what `OrderFile.agree` does."""
+    _ORDERS.agree(folder, order)

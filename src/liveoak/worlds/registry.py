@@ -104,6 +104,24 @@ def world(name: str, **options: Any) -> World:
     return _made(name, _factory(entry.factory if entry else name), options)
 
 
+def source(name: str, **options: Any) -> Source:
+    """What writes the pages and questions of a world in which something is read, then asked about.
+
+    Raises:
+        BadSettings: the world is no such one.
+        and what `world` raises.
+    """
+    made = world(name, **options)
+    if isinstance(made, RuledWorld):
+        rules = cast("RuledWorld[Any]", made).rules
+        if isinstance(rules, Study):
+            return rules.source
+    raise BadSettings(
+        f"world {name!r} has no pages to read and questions about them: take `ledger`, `handbook`, or a "
+        "package.module:function of your own that returns a source of material"
+    )
+
+
 def as_world(made: World | Rules[Any] | Source) -> World:
     """A world as it is, rules as the world that follows them, a source of material as the world that studies it."""
     if hasattr(made, "material"):

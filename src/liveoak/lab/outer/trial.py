@@ -21,14 +21,13 @@ from liveoak.learning.outer.life import Cast, LifeSettings, Lives, Outcome, Poli
 from liveoak.learning.outer.outer import Outer, OuterSettings
 from liveoak.learning.outer.policies import FIXED, mediocre
 from liveoak.learning.outer.pricing import Account, Prices
-from liveoak.learning.recipe import Recipe
+from liveoak.learning.outer.recipe import TAUGHT
 from liveoak.priors import load_prior
 from liveoak.worlds import Material, seed_of
 from liveoak.worlds.built_in.ledger import Ledger
 
 START, AFTER, KNOWING = "start", "after", "who knows the exam"
 """Arms besides the fixed ones: the agent before and after the outer loop, and learning just what will be asked."""
-RECIPE = Recipe(rank=16, rate=5e-3, batch=8, pieces=0, anchors=0, other_words=False)
 _FAR = 1000
 """Where held-out streams begin: no outer loop lives so many."""
 
@@ -63,9 +62,9 @@ def run(trial: Trial) -> dict[str, float]:
 
 
 def _lived(trial: Trial, engine: Engine) -> dict[str, float]:
-    lives = Lives(engine, Decoder(engine, kind="study"), trial.lives, RECIPE, seed=trial.seed)
+    lives = Lives(engine, Decoder(engine, kind="study"), trial.lives, TAUGHT, seed=trial.seed)
     material = lru_cache(maxsize=512)(material_of(trial))
-    slow = engine.bank.new_slot(rank=RECIPE.rank, seed=trial.seed)
+    slow = engine.bank.new_slot(rank=TAUGHT.rank, seed=trial.seed)
     begin(lives, slow, material, trial.begun, seed=trial.seed)
     examined = _Examined(trial, lives, material)
     figures = examined.by(START, slow, None)

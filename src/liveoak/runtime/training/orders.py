@@ -1,0 +1,84 @@
+"""What a training is told before it begins: the world, the prices, the sizes and the seed."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from liveoak.learning.outer.beginning import BeginningSettings
+from liveoak.learning.outer.life import LifeSettings
+from liveoak.learning.outer.outer import OuterSettings
+from liveoak.learning.outer.pricing import Prices
+from liveoak.learning.outer.recipe import TAUGHT
+from liveoak.learning.outer.tools import GRADED
+from liveoak.learning.recipe import Recipe
+from liveoak.runtime.kept import OrderFile
+from liveoak.worlds import Source, seed_of
+
+_READ = "Read page by page. Say what to do with each: learn low, learn medium, learn high, note or skip."
+
+
+class TrainOrder(BaseModel):
+    """What is lived for, and how it is learned from. It does not change over a training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    world: str
+    options: dict[str, str] = {}
+    prior: str = "scratch"
+    fingerprint: str = ""
+    """Of the prior's weights, filled in when the training begins."""
+    streams: int = Field(default=2, ge=1)
+    lives: int = Field(default=4, ge=2)
+    price_trained: float = Field(default=0.0, ge=0)
+    price_noted: float = Field(default=0.0, ge=0)
+    price_damage: float = Field(default=0.0, ge=0)
+    dense: float = Field(default=0.0, ge=0, le=1)
+    exam: float = Field(default=0.0, ge=0)
+    rate: float = Field(default=4e-4, gt=0)
+    begin: bool = True
+    begin_steps: int = Field(default=60, ge=1)
+    window: int | None = Field(default=None, ge=1)
+    """None: as the material asks for."""
+    note_room: int | None = Field(default=None, ge=0)
+    """None: as the material asks for."""
+    examined: int = Field(default=16, ge=1)
+    seed: int = Field(default=0, ge=0)
+    every: int = Field(default=1, ge=1)
+    """Rounds between two checkpoints."""
+
+    @property
+    def prices(self) -> Prices:
+        return Prices(trained=self.price_trained, noted=self.price_noted, damage=self.price_damage, dense=self.dense)
+
+    @property
+    def outer(self) -> OuterSettings:
+        return OuterSettings(streams=self.streams, lives=self.lives, rate=self.rate, exam=self.exam)
+
+    @property
+    def beginning(self) -> BeginningSettings:
+        return BeginningSettings(steps=self.begin_steps, skill=0.0)
+
+    def living(self, taught: bool) -> LifeSettings:
+        """Entries that are `taught` in one turn are learned or not; texts with more effort or less."""
+        if taught:
+            return LifeSettings(window=self.window or 448, note_room=48 if self.note_room is None else self.note_room)
+        return LifeSettings(
+            acts=GRADED,
+            instructions=_READ,
+            window=self.window or 1024,
+            note_room=256 if self.note_room is None else self.note_room,
+            steps=None,
+        )
+
+
+def is_taught(source: Source) -> bool:
+    """Whether every entry that is read can be taught in one turn."""
+    made = source.material(seed_of("train", 0))
+    return all(entry.taught is not None for page in made.parts for entry in page)
+
+
+def recipe_of(taught: bool) -> Recipe:
+    return TAUGHT if taught else Recipe()
+
+
+TRAIN_ORDERS = OrderFile(name="train.json", what="training", kind=TrainOrder)

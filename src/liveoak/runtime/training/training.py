@@ -1,0 +1,222 @@
+"""A training on disk: its orders, its metrics, its exams, and where it can go on from.
+
+    FOLDER/train.json        what was ordered
+    FOLDER/metrics.jsonl     a line for each round
+    FOLDER/exams.json        held-out streams before the first round and after the last
+    FOLDER/checkpoints/N     the slow weights after N rounds, the latest ones
+
+Rounds after the latest checkpoint are lived again when a training goes on. With equal seeds on one machine they are
+the same, so that its curve is that of a training which was never cut off.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pydantic import TypeAdapter, ValidationError
+
+from liveoak.adapters import Slot, load_snapshot, save_snapshot
+from liveoak.config import Settings
+from liveoak.engine import Decoder, Engine, Scheduler, only_team
+from liveoak.errors import StorageError
+from liveoak.gate import Gate
+from liveoak.learning.general import anchors, ground
+from liveoak.learning.objective import Example
+from liveoak.learning.outer.beginning import begin
+from liveoak.learning.outer.life import Lives
+from liveoak.learning.outer.outer import Outer, OuterRound
+from liveoak.priors import load_prior
+from liveoak.runtime.device import choose_device, choose_dtype
+from liveoak.runtime.diary import Diary
+from liveoak.runtime.kept import Checkpoints, hold
+from liveoak.runtime.training.examined import AFTER, ArmFigures, Examiner, mean
+from liveoak.runtime.training.orders import TRAIN_ORDERS, TrainOrder, is_taught, recipe_of
+from liveoak.worlds import Material
+from liveoak.worlds.registry import source
+
+_EXAMS = TypeAdapter(tuple[ArmFigures, ...])
+_MATERIALS = 256
+"""Streams held in memory, since a policy looks at each entry of them."""
+
+
+class Training:
+    """A training in a folder, held by one process at a time. Use it as a context manager."""
+
+    def __init__(
+        self,
+        folder: Path,
+        order: TrainOrder,
+        engine: Engine,
+        settings: Settings,
+        *,
+        anchors: Sequence[Example] = (),
+    ) -> None:
+        """Begin, or go on where the folder's latest sound checkpoint is. Of `settings` the gate's part is used.
+
+        Raises:
+            Conflict: another process holds the folder, or it holds a training of other orders.
+            StorageError: it cannot be used, or no checkpoint in it can be read.
+            BadSettings, NotFound: the orders cannot be carried out.
+            LearningError: the imitation start diverged.
+        """
+        self.order = order = order.model_copy(update={"fingerprint": engine.prior.fingerprint})
+        prices, outer = order.prices, order.outer
+        made = source(order.world, **order.options)
+        taught = is_taught(made)
+        self._engine, self._seed, self._recipe = engine, order.seed, recipe_of(taught)
+        self._material: Callable[[int], Material] = lru_cache(maxsize=_MATERIALS)(made.material)
+        decoder = Decoder(engine, kind="study")
+        self._lives = Lives(
+            engine,
+            decoder,
+            order.living(taught),
+            self._recipe,
+            anchors=anchors,
+            damage=Gate(engine, decoder, settings.gate).retention if prices.damage else None,
+            seed=order.seed,
+        )
+        self.folder = folder
+        self._checkpoints = Checkpoints(folder=folder, what="training")
+        self.diary = Diary(folder / "metrics.jsonl")
+        with ExitStack() as stack:
+            hold(folder, stack, "training")
+            TRAIN_ORDERS.agree(folder, order)
+            slow, begun = self._slow()
+            self.diary.cut(begun)
+            self.outer = Outer(self._lives, slow, self._material, prices, outer, begun=begun)
+            self._examiner = Examiner(self._lives, self._material, prices, order.examined)
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def rounds(self, count: int) -> Iterator[dict[str, Any]]:
+        """Examine the start, if that was not done, and live until there are `count` rounds in all: what the metrics say
+        of each, once it is on disk.
+
+        Raises:
+            StorageError: the disk is full. What is there is sound, and the training can go on from it.
+        """
+        if self.outer.done == 0 and not self.exams:
+            self._tell(self._examiner.before(self.outer.slow))
+        while self.outer.done < count:
+            began = time.perf_counter()
+            done = self.outer.round()
+            told = self._line(done, time.perf_counter() - began)
+            self.diary.append(told)
+            if self.outer.done % self.order.every == 0 or self.outer.done >= count:
+                self._keep()
+            yield told
+
+    def examine(self) -> tuple[ArmFigures, ...]:
+        """All arms, the weights as they are now among them."""
+        done = self.outer.done
+        known = self.exams
+        if done and (AFTER, done) not in [(one.arm, one.rounds) for one in known]:
+            after = self._examiner.by(AFTER, self.outer.slow, done)
+            self._tell((*(one for one in known if one.arm != AFTER), after))
+        return self.exams
+
+    @property
+    def exams(self) -> tuple[ArmFigures, ...]:
+        """What was examined so far."""
+        path = self.folder / "exams.json"
+        try:
+            return _EXAMS.validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return ()
+        except (OSError, ValidationError) as error:
+            raise StorageError(f"exams in {str(path)!r} cannot be read: {error}; restore them from a copy") from None
+
+    @property
+    def weights(self) -> Path:
+        """Where the slow weights are, as they were after the last round."""
+        return self._checkpoints.found()[-1][1]
+
+    def _slow(self) -> tuple[Slot, int]:
+        bank = self._engine.bank
+        found = self._checkpoints.latest(lambda path: load_snapshot(bank, path))
+        if found is not None:
+            return found
+        slow = bank.new_slot(rank=self._recipe.rank, seed=self._seed)
+        if self.order.begin:
+            begin(self._lives, slow, self._material, self.order.beginning, seed=self._seed)
+        self._checkpoints.keep(0, lambda path: save_snapshot(slow, path))
+        return slow, 0
+
+    def _keep(self) -> None:
+        self._checkpoints.keep(self.outer.done, lambda path: save_snapshot(self.outer.slow, path))
+
+    def _tell(self, exams: tuple[ArmFigures, ...]) -> None:
+        path = self.folder / "exams.json"
+        draft = path.with_suffix(".draft")
+        try:
+            draft.write_bytes(_EXAMS.dump_json(exams, indent=1))
+            draft.replace(path)
+        except OSError as error:
+            raise StorageError(f"exams not written to {str(path)!r}: {error}; free some space") from None
+
+    def _line(self, done: OuterRound, seconds: float) -> dict[str, Any]:
+        accounts = done.accounts
+        return {
+            "kind": "round",
+            "round": done.number,
+            "rounds": done.number + 1,
+            "lives": len(accounts),
+            "reward": mean(accounts, lambda one: one.reward(self.outer.prices)),
+            "right": mean(accounts, lambda one: one.right),
+            "learned": mean(accounts, lambda one: one.count("learn")),
+            "noted": mean(accounts, lambda one: one.count("note")),
+            "losses": dict(done.losses),
+            "steps": done.steps,
+            "failed": len(done.failures),
+            "failures": list(done.failures),
+            "seconds": round(seconds, 3),
+        }
+
+
+@contextmanager
+def open_training(
+    folder: Path, order: TrainOrder, settings: Settings, on_fetch: Callable[[str, int, int], None] | None = None
+) -> Generator[Training]:
+    """A training with a prior of its own, in one computing thread.
+
+    Raises:
+        what `load_prior` and `Training` raise.
+    """
+    device = choose_device(settings.device)
+    # A million parameters are as fast in float32, and what was sampled is then exactly what is learned from.
+    dtype = choose_dtype("float32" if order.prior == "scratch" else settings.dtype, device)
+    cache = settings.cache.expanduser()
+    made = source(order.world, **order.options)
+
+    def load(scheduler: Scheduler) -> Engine:
+        prior = load_prior(
+            order.prior,
+            cache=cache,
+            dtype=dtype,
+            device=device,
+            accept_licence=settings.accept_licence,
+            progress=on_fetch,
+        )
+        return Engine(prior, scheduler)
+
+    with only_team(settings.threads or os.cpu_count() or 1) as scheduler:
+        engine = scheduler.run(lambda: load(scheduler))
+        held: Sequence[Example] = ()
+        if recipe_of(is_taught(made)).anchors and order.prior != "scratch":
+            held = anchors(engine, ground(engine, Decoder(engine, kind="study"), cache))
+        with Training(folder, order, engine, settings, anchors=held) as training:
+            yield training
