@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from liveoak.config import Settings
+from liveoak.crew import Alone, Crew, Processes
 from liveoak.lab.lives.grid import run_cells
 from liveoak.lab.lives.life import Life, Stage, as_config
-from liveoak.lab.lives.running import jobs_of, run_lives, world_scores
+from liveoak.lab.lives.running import run_lives, world_scores
 from liveoak.lab.order import Order
 
 
@@ -33,7 +35,10 @@ def test_cells_are_kept_as_they_end_and_a_failure_is_alone():
     said: list[str] = []
     before = os.environ.get("OMP_NUM_THREADS")
     cells = {"one": 1, "bad": -1, "two": 2}
-    done = run_cells(cells, double, keep=lambda name, figures: kept.update({name: figures}), jobs=2, tell=said.append)
+    with Processes(2) as crew:
+        done = run_cells(
+            cells, double, keep=lambda name, figures: kept.update({name: figures}), crew=crew, tell=said.append
+        )
     assert done.figures == kept == {"one": {"double": 2, "threads": 1}, "two": {"double": 4, "threads": 1}}
     assert list(done.figures) == ["one", "two"], "in the order of the cells, whichever was first"
     assert done.failed == ({"part": "bad", "error": "ValueError: no cell -1"},)
@@ -41,8 +46,8 @@ def test_cells_are_kept_as_they_end_and_a_failure_is_alone():
     assert os.environ.get("OMP_NUM_THREADS") == before
 
 
-def test_without_cells_no_process_is_begun():
-    assert run_cells({}, double, keep=lambda *_: None, jobs=2, tell=print).figures == {}
+def test_without_cells_nothing_is_done():
+    assert run_cells({}, double, keep=lambda *_: None, crew=Alone(), tell=print).figures == {}
 
 
 def order(folder: Path, said: list[str]) -> Order:
@@ -75,10 +80,18 @@ def test_a_part_is_of_its_life_alone():
     assert as_config(one) != as_config(lives(range(2))["plain 1"][1])
 
 
-def test_jobs_are_as_told_or_one_a_core(tmp_path: Path):
-    told = order(tmp_path, [])
-    assert jobs_of(told) == 1
-    assert jobs_of(Order(settings=told.settings, count=1, folder=tmp_path, tell=print)) >= 1
+def test_the_crew_is_hired_as_told_and_only_where_something_is_left_to_do(tmp_path: Path):
+    hired: list[int | None] = []
+
+    def hire(workers: int | None) -> Crew:
+        hired.append(workers)
+        return Alone()
+
+    told = replace(order(tmp_path, []), hire=hire, jobs=7)
+    cells = {name: cell for name, cell in lives(range(2)).items() if "plain" in name}
+    for _ in range(2):
+        assert run_lives("trial", told, cells, seeded).figures == {"plain 0": {"seed": 0}, "plain 1": {"seed": 1}}
+    assert hired == [7]
 
 
 def test_a_world_is_scored_by_guessing_and_by_its_expert():

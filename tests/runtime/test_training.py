@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_life import WIDE, user
+from small_life import QUICK, WIDE, lesson, user
 from tiny_priors import tiny_engine
 
 from liveoak.adapters import digest
@@ -186,3 +186,21 @@ def test_refused_weights_leave_the_chain_as_it_was(tmp_path: Path, scratch: tupl
     assert list((settings.home / "versions").iterdir()) == []
     with pytest.raises(NotAllowed, match="teachers"):
         check_home(settings, "bob")
+
+
+def test_an_agent_that_was_taught_keeps_what_it_learned(tmp_path: Path, scratch: tuple[Path, TrainOrder]):
+    weights, order = scratch
+    settings = served(tmp_path / "home", cache=tmp_path / "cache")
+    with Runtime(settings, recipe=QUICK) as runtime:
+        with pytest.raises(Conflict, match="in use"):
+            check_home(settings, "local")
+        runtime.learn(lesson())
+        taught = runtime.current()
+    with pytest.raises(Conflict, match="was taught"):
+        check_home(settings, "local")
+    with pytest.raises(Conflict, match=f"serves version '{taught.id}', which has learned what these weights have not"):
+        adopt(weights, order, settings, author="local")
+    with Runtime(settings) as runtime:
+        assert runtime.current() == taught
+        runtime.rollback()
+    assert adopt(weights, order, settings, author="local").verdict.kept

@@ -42,9 +42,13 @@ def run(
     minutes: Annotated[int | None, typer.Option(min=1, help="How long a soak is (30).")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Benches and lives: tiny sizes, to try them.")] = False,
     jobs: Annotated[int | None, typer.Option(min=1, help="Lives at once, one thread each (one a core).")] = None,
+    cluster: Annotated[
+        str, typer.Option(help="Where lives are lived: local, auto (Ray), ray://HOST or HOST.")
+    ] = "local",
     out: Annotated[Path, _OUT] = Path("results"),
 ) -> None:
     """Run an experiment; finished parts of an interrupted one are reused, but for benches."""
+    from liveoak.cluster import hire_at
     from liveoak.lab import Order, experiment_named
 
     experiment = experiment_named(name)
@@ -56,6 +60,8 @@ def run(
         raise UserError(f"--quick: experiment {name!r} knows no quick size")
     if first and experiment.unit not in ("seeds", "passages"):
         raise UserError(f"--first {first}: experiment {name!r} has no first one of its {experiment.unit}")
+    if cluster != "local" and not experiment.has_crew:
+        raise UserError(f"--cluster {cluster}: experiment {name!r} runs in one process")
     order = Order(
         settings=options.settings(),
         first=first,
@@ -64,6 +70,7 @@ def run(
         tell=notice,
         quick=quick,
         jobs=jobs,
+        hire=hire_at(cluster),
     )
     results = experiment.run(order)
     from liveoak.lab.report import write_report

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from liveoak.config import Settings
+from liveoak.crew import Hire, Processes
 from liveoak.errors import NotFound
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ class Order:
     quick: bool = False
     """Do next to nothing of everything, to see that it works; experiments that know no such size refuse it."""
     jobs: int | None = None
-    """Processes of one thread that live at once, in experiments on lives; None: one a core."""
+    """Workers of one thread that live at once, in experiments on lives; None: one a core."""
+    hire: Hire = Processes
+    """Where they come from: processes of this machine, or a cluster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,8 @@ class Experiment:
     """How many of them, unless told otherwise."""
     has_quick: bool = False
     """Whether it knows a quick size."""
+    has_crew: bool = False
+    """Whether it has its work done by a crew, which may be a cluster's."""
 
     def run(self, order: Order) -> Results:
         found = importlib.import_module(self.module).experiment
@@ -76,6 +81,7 @@ EXPERIMENTS = (
         unit="seeds",
         count=5,
         has_quick=True,
+        has_crew=True,
     ),
     Experiment(
         name="learns",
@@ -83,6 +89,7 @@ EXPERIMENTS = (
         module="liveoak.lab.lives.learns",
         unit="seeds",
         count=3,
+        has_crew=True,
     ),
     Experiment(
         name="prior-or-scratch",
@@ -91,6 +98,7 @@ EXPERIMENTS = (
         unit="seeds",
         count=5,
         has_quick=True,
+        has_crew=True,
     ),
     Experiment(
         name="stages-or-stream",
@@ -99,6 +107,7 @@ EXPERIMENTS = (
         unit="seeds",
         count=5,
         has_quick=True,
+        has_crew=True,
     ),
     Experiment(
         name="drift",
@@ -107,6 +116,32 @@ EXPERIMENTS = (
         unit="seeds",
         count=5,
         has_quick=True,
+        has_crew=True,
+    ),
+    Experiment(
+        name="ledger",
+        summary="does an agent learn what to teach itself, when most of what it reads is of no use and learning costs?",
+        module="liveoak.lab.outer.ledger",
+        unit="seeds",
+        count=5,
+        has_quick=True,
+        has_crew=True,
+    ),
+    Experiment(
+        name="sequence",
+        summary="passages one after another into one agent: what is left of the first? (data of LIVEOAK_DATA)",
+        module="liveoak.lab.outer.sequence",
+        unit="passages",
+        count=8,
+    ),
+    Experiment(
+        name="cluster-scaling",
+        summary="lives an hour over 1, 2, 4 and more workers, as far as there is room",
+        module="liveoak.lab.lives.scaling",
+        unit="repeats",
+        count=3,
+        has_quick=True,
+        has_crew=True,
     ),
     Experiment(
         name="bench-engine-cpu",

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from liveoak import __version__
 from liveoak.lab.lives.grid import Done, run_cells
-from liveoak.lab.lives.life import Figures, Life, as_config
+from liveoak.lab.lives.life import Figures, as_config
 from liveoak.lab.lives.tables import Table, arm_figures
 from liveoak.lab.machine import describe_machine
 from liveoak.lab.order import Order
@@ -18,12 +17,14 @@ from liveoak.lab.parts import Parts
 from liveoak.lab.results import Figure, Results, new_results
 from liveoak.worlds import Policy, World, expert, guessing, play, seeds, world
 
+C = TypeVar("C")
+"""A frozen dataclass that says all that a cell depends on."""
 _TRIALS = 200
 """Episodes that guessing and the expert are scored on."""
 
 
 def run_lives(
-    name: str, order: Order, cells: Mapping[str, tuple[str, Life]], work: Callable[[tuple[str, Life]], Figures]
+    name: str, order: Order, cells: Mapping[str, tuple[str, C]], work: Callable[[tuple[str, C]], Figures]
 ) -> Done:
     """Every cell; those of an interrupted run of the same lives and release are reused."""
     # A part is known by its own life alone, so that more seeds or arms reuse what is there.
@@ -37,16 +38,12 @@ def run_lives(
     def keep(part: str, figures: Mapping[str, float]) -> None:
         parts[part].keep(part, figures)
 
-    done = run_cells(waiting, work, keep=keep, jobs=jobs_of(order), tell=order.tell)
+    if not waiting:
+        return Done(figures=found, failed=())
+    with order.hire(order.jobs) as crew:
+        done = run_cells(waiting, work, keep=keep, crew=crew, tell=order.tell)
     merged: dict[str, Mapping[str, float]] = {**found, **done.figures}
     return Done(figures={part: merged[part] for part in cells if part in merged}, failed=done.failed)
-
-
-def jobs_of(order: Order) -> int:
-    """Processes at once: as told, else one a core that this process may use."""
-    if order.jobs is not None:
-        return order.jobs
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def finished(
