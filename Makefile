@@ -62,10 +62,10 @@ $(PEERS): $(STAMP)
 	done
 	@touch $@
 
-lab: $(STAMP) ## the experiments on lives over LAB_SEEDS seeds (results/lab-*.json and their pages)
+lab: $(STAMP) ## the experiments on lives and on the outer loop over LAB_SEEDS seeds (results/lab-*.json and their pages)
 	$(BIN)/python -m pip install --quiet --editable ".[bench]" --constraint $(VENV)/constraints.txt \
 		|| echo "TRL could not be installed: its arm will say so" >&2
-	for name in learns bits prior-or-scratch stages-or-stream drift; do \
+	for name in learns ledger bits prior-or-scratch stages-or-stream drift; do \
 		$(BIN)/liveoak lab run $$name --seeds $(LAB_SEEDS) $(ARGS) || exit 1; \
 	done
 
