@@ -147,7 +147,8 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainOrder]
 
 
 def served(home: Path, **more: Any) -> Settings:
-    return Settings(**{"home": home, "prior": "scratch", "threads": 1, "gate": WIDE, "dtype": "float32", **more})
+    given: dict[str, Any] = {"home": home, "prior": "scratch", "threads": 1, "gate": WIDE, "dtype": "float32"}
+    return Settings(**(given | more))
 
 
 def test_what_was_trained_is_served_to_the_bit_and_can_be_rolled_back(tmp_path: Path, scratch: tuple[Path, TrainOrder]):
