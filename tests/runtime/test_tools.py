@@ -300,7 +300,7 @@ def test_a_refused_lesson_within_a_reply_says_why(start: Callable[..., Runtime],
         runtime, monkeypatch,
         "<tool_call>", json.dumps({"name": "learn", "arguments": {"topic": "t", "statements": [FACT]}}), "Pity.",
     )  # fmt: skip
-    monkeypatch.setattr(runtime._school._gate, "divergence", lambda slot: 0.0 if slot is None else 0.5)  # pyright: ignore
+    monkeypatch.setattr(runtime._school._teacher._gate, "divergence", lambda slot: 0.0 if slot is None else 0.5)  # pyright: ignore
     heard = Heard()
     runtime.chat(chat(FACT, session="s", tools=(LOOK,)), heard)
     assert heard.finished().message.content == "Pity."

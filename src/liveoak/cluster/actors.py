@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any
 
 from liveoak import __version__
@@ -12,6 +13,9 @@ from liveoak.cluster.actor import Actor
 from liveoak.cluster.terms import Terms
 from liveoak.crew import THREADS, Failure, Outcome, Weights
 from liveoak.errors import Conflict, Unavailable
+
+_TOLD = 400
+"""Characters of what Ray says of a loss: all of it is a page, with advice."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -137,7 +141,7 @@ class Actors:
         hand.come = True
 
     def _lose(self, hand: _Hand, error: Exception) -> Outcome | None:
-        why = f"its worker was lost: {type(error).__name__}: {' '.join(str(error).split())}"
+        why = shorten(f"its worker was lost: {type(error).__name__}: {error}", _TOLD)
         self._hands.remove(hand)
         self._ray.kill(hand.actor)
         if not hand.come:
