@@ -32,8 +32,8 @@ _FLOOR = 0.1
 """The learning rate's last value, as a share of its highest."""
 _WARM = 3
 """Steps over which the learning rate rises."""
-_LEAST = 1.5
-"""Least steps of a study for each view that its effort gives a fact."""
+_LEAST = 12
+"""Steps that a study of few facts has at least, where its effort gives a fact eight views or more."""
 _READ_TOKENS = 256
 """Longest piece of a text that is read at once."""
 _TEACHER_TOP = 64
@@ -88,9 +88,10 @@ class Course:
         own = readable(plan.lesson) if recipe.method == "read" else askable(plan)
         items = own if material.items is None else material.items
         # A short lesson fills no batch: its steps are smaller, and no fewer, for what teaches is steps.
-        self._count = min(recipe.batch, max(4, len(items)))
+        batch = recipe.batch_high if plan.lesson.effort == "high" else recipe.batch
+        self._count = min(batch, max(4, len(items)))
         views = recipe.views[plan.lesson.effort]
-        least = max(4, math.ceil(_LEAST * views))
+        least = max(4, min(_LEAST, math.ceil(1.5 * views)))
         self.steps = material.steps or max(least, math.ceil(len(items) * views / self._count))
         self._deck, self._texts = _Deck(items, self._rng), _Deck(pieces(plan.lesson), self._rng)
         self._before = slot.master.clone()

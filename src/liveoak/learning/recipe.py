@@ -11,7 +11,7 @@ Method = Literal["ask", "read"]
 
 
 def _views() -> dict[Effort, int]:
-    return {"low": 4, "medium": 8, "high": 28}
+    return {"low": 4, "medium": 8, "high": 40}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,9 @@ class Recipe:
     rate: float = 4e-3
     """Highest learning rate, in Adam's units."""
     batch: int = 8
-    """Examples a step."""
+    """Questions a step."""
+    batch_high: int = 16
+    """The same at effort `high`, which has steps enough and is rather sure of them."""
     views: dict[Effort, int] = field(default_factory=_views)
     """How often each fact is asked about, always in other words, by effort."""
     enough: float = 0.0
