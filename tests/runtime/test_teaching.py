@@ -68,7 +68,9 @@ def test_other_sessions_in_the_same_batch_stay_as_they_are(runtime: Runtime):
     def replies(sessions: tuple[str | None, ...]) -> list[str]:
         heard = [Heard() for _ in sessions]
         for session, one in zip(sessions, heard, strict=True):
-            runtime.chat(chat("Hello there", session=session, draw={"max_tokens": 24, "temperature": 0.0, "exact": True}), one)
+            runtime.chat(
+                chat("Hello there", session=session, draw={"max_tokens": 24, "temperature": 0.0, "exact": True}), one
+            )
         return [one.finished().message.content for one in heard]
 
     assert replies(("s",)) + replies((None,)) == replies(("s", None))
