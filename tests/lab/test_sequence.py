@@ -12,9 +12,9 @@ import pytest
 from liveoak.lab.exam import ExamReply
 from liveoak.lab.outer import ledger
 from liveoak.lab.outer.sequence import BASELINE, OURS, live, recipes, results
-from liveoak.lab.outer.trial import AFTER, START, Trial, material_of, reliability
+from liveoak.lab.outer.trial import Trial, material_of, reliability
 from liveoak.lab.passages import Passage
-from liveoak.learning.outer.policies import FIXED
+from liveoak.learning.outer.policies import AFTER, FIXED, START
 from liveoak.learning.outer.pricing import Prices
 from liveoak.records import QA, Lesson
 from liveoak.worlds import HandbookFact
@@ -94,10 +94,10 @@ def test_reliability_is_one_where_halves_agree_and_none_where_they_do_not():
         return SimpleNamespace(marks=tuple(SimpleNamespace(right=one) for one in right))
 
     same = [outcome(True, True), outcome(False, False), outcome(True, True)]
-    assert reliability(same, Prices()) == pytest.approx(1.0)
+    assert reliability(same) == pytest.approx(1.0)
     apart = [outcome(True, True), outcome(True, False), outcome(False, True), outcome(False, False)]
-    assert reliability(apart, Prices()) == 0.0
-    assert reliability([outcome(True, True)] * 3, Prices()) == 0.0, "no variance"
+    assert reliability(apart) == 0.0
+    assert reliability([outcome(True, True)] * 3) == 0.0, "no variance"
 
 
 def test_every_ledger_cell_differs_from_the_main_one_in_one_thing():

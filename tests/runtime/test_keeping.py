@@ -21,7 +21,7 @@ from liveoak.experience import Experience
 from liveoak.gate import Lineage
 from liveoak.learning.study import Study
 from liveoak.runtime import Home, Runtime
-from liveoak.runtime import runtime as module
+from liveoak.runtime import device as module
 from liveoak.runtime.device import choose_device, choose_dtype
 
 

@@ -108,6 +108,11 @@ class Slot:
         self.gradient = None
         self.gradient_pairs = []
 
+    def forget_steps(self) -> None:
+        """Let go of the optimizer's state: the weights are the beginning of something else."""
+        self.first_moment = self.second_moment = None
+        self.steps = 0
+
     def slim(self) -> None:
         """Keep what passes read alone, a third of the memory in bfloat16. It can be neither trained nor saved then."""
         self.master = self.master.new_empty(0)

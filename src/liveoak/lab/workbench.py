@@ -25,9 +25,8 @@ from liveoak.learning.general import anchors, ground
 from liveoak.learning.objective import Example
 from liveoak.learning.recipe import Recipe
 from liveoak.learning.study import Study
-from liveoak.priors import load_prior
 from liveoak.records import Lesson, Message, Origin, Sampling
-from liveoak.runtime.device import choose_device, choose_dtype, compile_steps
+from liveoak.runtime.device import compile_steps, load_engine
 
 _PARAGRAPH_TOKENS = 96
 _TOGETHER = 4
@@ -156,17 +155,9 @@ class Workbench:
 @contextlib.contextmanager
 def open_workbench(settings: Settings, general: Sequence[str]) -> Generator[Workbench]:
     """A workbench; torch's number of threads is as before afterwards."""
-    device = choose_device(settings.device)
 
     def load(scheduler: Scheduler) -> Engine:
-        prior = load_prior(
-            settings.prior,
-            cache=settings.cache,
-            dtype=choose_dtype(settings.dtype, device),
-            device=device,
-            accept_licence=settings.accept_licence,
-        )
-        engine = Engine(prior, scheduler)
+        engine = load_engine(settings, scheduler)
         compile_steps(engine, settings.compile, settings.cache)
         return engine
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -111,7 +111,7 @@ def gradients_together(strides: Sequence[Stride]) -> list[Gradient | LearningErr
     if not strides:
         return []
     engine = strides[0].update.engine
-    return engine.run(lambda: [_gradient(one) for one in _passed(engine, strides)])
+    return engine.run(lambda: [_own(_gradient(one)) for one in _passed(engine, strides)])
 
 
 def descend(update: Update, gradient: Gradient, rate: float) -> Step:
@@ -129,7 +129,6 @@ def descend(update: Update, gradient: Gradient, rate: float) -> Step:
 def _step(engine: Engine, strides: Sequence[Stride]) -> list[Step | LearningError]:
     done: list[Step | LearningError] = []
     for one, stride in zip(_passed(engine, strides), strides, strict=True):
-        # One gradient at a time: many slots' copies would fill the memory.
         found = _gradient(one)
         done.append(found if isinstance(found, LearningError) else _descend(stride.update, found, stride.rate))
     return done
@@ -179,13 +178,18 @@ def _pieces(one: _UnderWay, size: int) -> list[tuple[Part, int]]:
     return found
 
 
+def _own(found: Gradient | LearningError) -> Gradient | LearningError:
+    """Apart from the slot's buffer, which the next pass fills anew."""
+    return found if isinstance(found, LearningError) else replace(found, flat=found.flat.clone())
+
+
 def _gradient(one: _UnderWay | LearningError) -> Gradient | LearningError:
     if isinstance(one, LearningError):
         return one
     slot = one.stride.update.slot
     assert slot.gradient is not None
     return Gradient(
-        flat=slot.gradient.to(torch.float32, copy=True),
+        flat=slot.gradient.float(),
         losses={signal: float(value) / one.counts[signal] for signal, value in one.sums.items()},
         credited=sum(sum(c != 0 for c in example.credit) for example in one.examples if example.signal != ANCHOR),
         processed=one.processed,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from liveoak.engine import Engine
+from liveoak.config import Settings
+from liveoak.engine import Engine, Scheduler
 from liveoak.errors import BadSettings, StorageError, Unavailable
+from liveoak.priors import load_prior
 
 WORTH_COMPILING = 32_000_000
 """Numbers in a prior below which a first start should not take seconds longer."""
@@ -38,6 +41,32 @@ def _has_fast_bfloat16() -> bool:
     """oneDNN runs bfloat16 without such instructions too, but several times slower than float32."""
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
+
+
+def load_engine(
+    settings: Settings,
+    scheduler: Scheduler,
+    on_fetch: Callable[[str, int, int], None] | None = None,
+    *,
+    prior: str | None = None,
+    dtype: str | None = None,
+) -> Engine:
+    """An engine on the device of the settings, to be made in the scheduler's thread. `prior` and `dtype` are those of
+    the settings where they are not given.
+
+    Raises:
+        what `choose_device`, `load_prior` and `Engine` raise.
+    """
+    device = choose_device(settings.device)
+    found = load_prior(
+        prior or settings.prior,
+        cache=settings.cache.expanduser(),
+        dtype=choose_dtype(dtype or settings.dtype, device),
+        device=device,
+        accept_licence=settings.accept_licence,
+        progress=on_fetch,
+    )
+    return Engine(found, scheduler)
 
 
 def compile_steps(engine: Engine, wanted: str, cache: Path) -> None:

@@ -20,15 +20,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from liveoak.config import Settings
-from liveoak.engine import Decoder, Engine, Scheduler, only_team
+from liveoak.engine import Decoder, Engine, only_team
 from liveoak.experience import Experience
 from liveoak.learning.anchoring import Anchors
 from liveoak.learning.arms import LearnerSettings
 from liveoak.learning.general import anchors, ground
 from liveoak.learning.learner import Learner
-from liveoak.priors import load_prior
 from liveoak.runtime.chronicle import Chronicle
-from liveoak.runtime.device import choose_device, choose_dtype
+from liveoak.runtime.device import load_engine
 from liveoak.runtime.diary import Diary
 from liveoak.runtime.kept import Checkpoints, hold
 from liveoak.runtime.living import Living, Round
@@ -133,26 +132,15 @@ def open_life(
     Raises:
         what `load_prior` and `Life` raise.
     """
-    device = choose_device(settings.device)
     # A million parameters are as fast in float32, and what was sampled is then exactly what is learned from.
-    dtype = choose_dtype("float32" if order.prior == "scratch" else settings.dtype, device)
-    cache = settings.cache.expanduser()
-
-    def load(scheduler: Scheduler) -> Engine:
-        prior = load_prior(
-            order.prior,
-            cache=cache,
-            dtype=dtype,
-            device=device,
-            accept_licence=settings.accept_licence,
-            progress=on_fetch,
-        )
-        return Engine(prior, scheduler)
+    dtype = "float32" if order.prior == "scratch" else settings.dtype
 
     with only_team(settings.threads or os.cpu_count() or 1) as scheduler:
-        engine = scheduler.run(lambda: load(scheduler))
+        engine = scheduler.run(lambda: load_engine(settings, scheduler, on_fetch, prior=order.prior, dtype=dtype))
         held = None
         if order.anchor and order.prior != "scratch":
-            held = Anchors(engine, anchors(engine, ground(engine, Decoder(engine, kind="study"), cache)))
+            held = Anchors(
+                engine, anchors(engine, ground(engine, Decoder(engine, kind="study"), settings.cache.expanduser()))
+            )
         with Life(folder, order, engine, anchors=held) as life:
             yield life

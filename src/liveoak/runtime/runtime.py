@@ -22,7 +22,6 @@ from liveoak.errors import Conflict, NotFound, Overloaded, Unavailable, UserErro
 from liveoak.experience import Experience, new_id
 from liveoak.gate import Chain
 from liveoak.learning.recipe import Recipe
-from liveoak.priors import load_prior
 from liveoak.records import (
     Chat,
     Failed,
@@ -38,7 +37,7 @@ from liveoak.records import (
     Session,
     Version,
 )
-from liveoak.runtime.device import choose_device, choose_dtype, compile_steps
+from liveoak.runtime.device import compile_steps, load_engine
 from liveoak.runtime.home import Home
 from liveoak.runtime.lessons import School
 from liveoak.runtime.notes import Notebook
@@ -79,10 +78,9 @@ class Runtime:
             home = Home(settings.home.expanduser())
             stack.callback(home.close)
             self.experience = stack.enter_context(Experience(home.database, clock=clock))
-            device = choose_device(settings.device)
             shares = Shares(settings.serving_share)
             scheduler = stack.enter_context(only_team(settings.threads or os.cpu_count() or 1, shares))
-            self._engine = scheduler.run(lambda: _load(settings, device, on_fetch, scheduler))
+            self._engine = scheduler.run(lambda: _load(settings, on_fetch, scheduler))
             prior = self._engine.prior
             self.prior_name = settings.prior
             self._context = min(settings.context, prior.context_length)
@@ -413,20 +411,7 @@ class Runtime:
                 raise
 
 
-def _load(
-    settings: Settings,
-    device: torch.device,
-    on_fetch: Callable[[str, int, int], None] | None,
-    scheduler: Scheduler,
-) -> Engine:
-    prior = load_prior(
-        settings.prior,
-        cache=settings.cache,
-        dtype=choose_dtype(settings.dtype, device),
-        device=device,
-        accept_licence=settings.accept_licence,
-        progress=on_fetch,
-    )
-    engine = Engine(prior, scheduler)
+def _load(settings: Settings, on_fetch: Callable[[str, int, int], None] | None, scheduler: Scheduler) -> Engine:
+    engine = load_engine(settings, scheduler, on_fetch)
     compile_steps(engine, settings.compile, settings.cache)
     return engine

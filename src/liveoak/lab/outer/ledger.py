@@ -16,11 +16,11 @@ from liveoak.lab.lives.lines import Lines, marks
 from liveoak.lab.lives.running import finished, run_lives
 from liveoak.lab.lives.tables import curve_of, figure_of
 from liveoak.lab.order import Order
-from liveoak.lab.outer.trial import AFTER, KNOWING, START, Trial, run
+from liveoak.lab.outer.trial import KNOWING, Trial, run
 from liveoak.lab.results import Figure, Results, figure_over
 from liveoak.learning.outer.life import LifeSettings
 from liveoak.learning.outer.outer import OuterSettings
-from liveoak.learning.outer.policies import FIXED
+from liveoak.learning.outer.policies import AFTER, FIXED, START
 from liveoak.learning.outer.pricing import Prices
 from liveoak.worlds.built_in.ledger import Ledger
 

@@ -19,15 +19,15 @@ from liveoak.engine import Decoder, Engine, only_team
 from liveoak.learning.outer.beginning import BeginningSettings, begin
 from liveoak.learning.outer.life import Cast, LifeSettings, Lives, Outcome, Policy
 from liveoak.learning.outer.outer import Outer, OuterSettings
-from liveoak.learning.outer.policies import FIXED, mediocre
-from liveoak.learning.outer.pricing import Account, Prices
+from liveoak.learning.outer.policies import AFTER, FIXED, START, mediocre
+from liveoak.learning.outer.pricing import Prices, mean
 from liveoak.learning.outer.recipe import TAUGHT
 from liveoak.priors import load_prior
 from liveoak.worlds import Material, seed_of
 from liveoak.worlds.built_in.ledger import Ledger
 
-START, AFTER, KNOWING = "start", "after", "who knows the exam"
-"""Arms besides the fixed ones: the agent before and after the outer loop, and learning just what will be asked."""
+KNOWING = "who knows the exam"
+"""The arm that learns just what will be asked."""
 _FAR = 1000
 """Where held-out streams begin: no outer loop lives so many."""
 
@@ -40,7 +40,7 @@ class Trial:
     prices: Prices
     ledger: Ledger
     rounds: int = 32
-    begun: BeginningSettings = field(default_factory=lambda: BeginningSettings(steps=60, skill=0.0))
+    begun: BeginningSettings = field(default_factory=BeginningSettings)
     outer: OuterSettings = field(default_factory=lambda: OuterSettings(streams=2, lives=4, rate=4e-4))
     lives: LifeSettings = field(default_factory=LifeSettings)
     examined: int = 16
@@ -76,8 +76,8 @@ def _lived(trial: Trial, engine: Engine) -> dict[str, float]:
     failed = 0
     for done in outer.rounds(trial.rounds):
         failed += len(done.failures)
-        figures[f"reward@{done.number + 1}"] = _mean(done.accounts, lambda one: one.reward(trial.prices))
-        figures[f"learned@{done.number + 1}"] = _mean(done.accounts, lambda one: float(one.count("learn")))
+        figures[f"reward@{done.number + 1}"] = mean(done.accounts, lambda one: one.reward(trial.prices))
+        figures[f"learned@{done.number + 1}"] = mean(done.accounts, lambda one: float(one.count("learn")))
     return figures | examined.by(AFTER, slow, None) | {"failed": float(failed)}
 
 
@@ -97,12 +97,12 @@ class _Examined:
         worth = [one.reward(self._trial.prices) for one in accounts]
         return {
             f"{arm}/reward": sum(worth) / len(worth),
-            f"{arm}/right": _mean(accounts, lambda one: one.right),
-            f"{arm}/gold_logprob": _mean(accounts, lambda one: one.gold_logprob),
-            f"{arm}/learned": _mean(accounts, lambda one: float(one.count("learn"))),
-            f"{arm}/noted": _mean(accounts, lambda one: float(one.count("note"))),
-            f"{arm}/useful": _mean(accounts, lambda one: float(one.useful)),
-            f"{arm}/reliability": reliability(outcomes, self._trial.prices),
+            f"{arm}/right": mean(accounts, lambda one: one.right),
+            f"{arm}/gold_logprob": mean(accounts, lambda one: one.gold_logprob),
+            f"{arm}/learned": mean(accounts, lambda one: float(one.count("learn"))),
+            f"{arm}/noted": mean(accounts, lambda one: float(one.count("note"))),
+            f"{arm}/useful": mean(accounts, lambda one: float(one.useful)),
+            f"{arm}/reliability": reliability(outcomes),
         }
 
 
@@ -121,7 +121,7 @@ def material_of(trial: Trial) -> Callable[[int], Material]:
     return made
 
 
-def reliability(outcomes: Sequence[Outcome], prices: Prices) -> float:
+def reliability(outcomes: Sequence[Outcome]) -> float:
     """How far the exam of one life agrees with itself: the correlation over lives of the share right on questions of
     even and of odd number, stepped up to the whole exam (Spearman 1910, Brown 1910). 0 where there is no variance."""
     halves = [[_share(one, start) for one in outcomes] for start in (0, 1)]
@@ -137,7 +137,3 @@ def reliability(outcomes: Sequence[Outcome], prices: Prices) -> float:
 def _share(one: Outcome, start: int) -> float:
     half = one.marks[start::2]
     return sum(mark.right for mark in half) / max(1, len(half))
-
-
-def _mean(accounts: Sequence[Account], value: Callable[[Account], float]) -> float:
-    return sum(map(value, accounts)) / len(accounts)

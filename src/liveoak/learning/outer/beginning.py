@@ -14,7 +14,7 @@ from liveoak.adapters import Slot
 from liveoak.learning.crediting import credited
 from liveoak.learning.lived import Lived, by_window
 from liveoak.learning.objective import Example
-from liveoak.learning.outer.exam import answer_places
+from liveoak.learning.outer.exam import answer_example
 from liveoak.learning.outer.life import Cast, Lives
 from liveoak.learning.outer.policies import mediocre
 from liveoak.learning.outer.tools import Notes
@@ -27,8 +27,8 @@ from liveoak.worlds import Material, seed_of
 class BeginningSettings:
     """How much is shown."""
 
-    steps: int = 300
-    skill: float = 0.3
+    steps: int = 60
+    skill: float = 0.0
     """How often whoever shows acts knows what the exam asks about; else the act is a random one."""
     lives: int = 2
     """Lives whose acts are shown in each step."""
@@ -60,7 +60,7 @@ def begin(
         examples += _exam(lives, material(seed_of("train", start + settings.lives)), settings.noted, rng)
         update.step(sorted(examples, key=lambda one: one.ids), settings.rate * (1 - step / settings.steps))
     slow.freeze()
-    slow.first_moment, slow.second_moment, slow.steps = None, None, 0
+    slow.forget_steps()
 
 
 def _acts(lived: Lived) -> list[Example]:
@@ -70,7 +70,8 @@ def _acts(lived: Lived) -> list[Example]:
 
 def _exam(lives: Lives, made: Material, noted: int, rng: random.Random) -> list[Example]:
     examples = [
-        _answer(lives, question.text, rng.choice(question.choices or (question.answer,))) for question in made.questions
+        answer_example(lives.engine, question.text, rng.choice(question.choices or (question.answer,)))
+        for question in made.questions
     ]
     entries = [entry for page in made.parts for entry in page if entry.taught is not None]
     chosen = rng.sample(entries, min(noted, len(entries)))
@@ -79,16 +80,5 @@ def _exam(lives: Lives, made: Material, noted: int, rng: random.Random) -> list[
         notes.take(entry.text, 1)
     for entry in chosen:
         assert entry.taught is not None
-        examples.append(_answer(lives, notes.before(entry.taught.prompt), entry.taught.reply))
+        examples.append(answer_example(lives.engine, notes.before(entry.taught.prompt), entry.taught.reply))
     return examples
-
-
-def _answer(lives: Lives, asked: str, answer: str) -> Example:
-    ids, places = answer_places(lives.engine, asked, answer)
-    return Example(
-        signal="exam",
-        ids=ids[: places[-1]],
-        wanted=tuple(place - 1 for place in places),
-        credit=(1.0,) * len(places),
-        targets=tuple(ids[place] for place in places),
-    )

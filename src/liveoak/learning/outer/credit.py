@@ -20,7 +20,7 @@ from liveoak.errors import LearningError
 from liveoak.learning.crediting import credited
 from liveoak.learning.lived import by_window
 from liveoak.learning.objective import Example
-from liveoak.learning.outer.exam import answer_places
+from liveoak.learning.outer.exam import answer_example
 from liveoak.learning.outer.life import Outcome, rewarded
 from liveoak.learning.outer.pricing import Account, Prices
 from liveoak.learning.update import AdamSettings, Gradient, Stride, Update, gradients_together
@@ -112,18 +112,7 @@ def _exams(engine: Engine, outcomes: Sequence[Outcome]) -> Exams | None:
 
 def _answers(engine: Engine, one: Outcome) -> list[Example]:
     """The true answers, to be more likely where the study ended."""
-    examples: list[Example] = []
-    for question in one.cast.material.questions:
-        ids, places = answer_places(engine, question.text, question.answer)
-        examples.append(
-            Example(
-                signal="exam",
-                ids=ids[: places[-1]],
-                wanted=tuple(place - 1 for place in places),
-                credit=(1.0,) * len(places),
-                targets=tuple(ids[place] for place in places),
-            )
-        )
+    examples = [answer_example(engine, question.text, question.answer) for question in one.cast.material.questions]
     return sorted(examples, key=lambda example: example.ids)
 
 

@@ -11,6 +11,7 @@ import torch
 from liveoak.adapters import Slot
 from liveoak.engine import Decoder, Engine, Request
 from liveoak.engine import Sequence as Tokens
+from liveoak.learning.objective import Example
 from liveoak.records import Message, Origin, Sampling
 from liveoak.worlds import Question, answered
 
@@ -46,15 +47,21 @@ def sit(engine: Engine, decoder: Decoder, asked: Sequence[Asked], longest: int) 
     ]
 
 
-def answer_places(engine: Engine, text: str, answer: str) -> tuple[tuple[int, ...], list[int]]:
-    """The tokens of question and answer, and where the answer's own are; the turn's end is none of them."""
+def answer_example(engine: Engine, text: str, answer: str) -> Example:
+    """The answer, to be more likely after the question; the turn's end is no part of it. Signal `exam`."""
     rendered = engine.tokenizer.render(
         [Message(role="user", content=text), Message(role="assistant", content=answer)],
         origins=[None, Origin.DEMONSTRATED],
     )
     span = [span for span in rendered.spans if span.origin is Origin.DEMONSTRATED][-1]
-    places = list(range(span.start, span.end))
-    return rendered.ids, places[:-1] if len(places) > 1 else places
+    places = range(span.start, max(span.start + 1, span.end - 1))
+    return Example(
+        signal="exam",
+        ids=rendered.ids[: places[-1]],
+        wanted=tuple(place - 1 for place in places),
+        credit=(1.0,) * len(places),
+        targets=tuple(rendered.ids[place] for place in places),
+    )
 
 
 def _request(engine: Engine, one: Asked, longest: int) -> Request:
@@ -69,9 +76,9 @@ def _golds(engine: Engine, asked: Sequence[Asked]) -> list[float]:
     batch: list[Tokens] = []
     targets: list[tuple[int, ...]] = []
     for number, one in enumerate(asked):
-        ids, places = answer_places(engine, one.text, one.question.answer)
-        batch.append(Tokens(ids=ids[: places[-1]], slot=one.slot, wanted=tuple(place - 1 for place in places)))
-        targets.append(tuple(ids[place] for place in places))
+        truth = answer_example(engine, one.text, one.question.answer)
+        batch.append(Tokens(ids=truth.ids, slot=one.slot, wanted=truth.wanted))
+        targets.append(truth.targets)
         if number + 1 == len(asked) or sum(len(tokens.ids) for tokens in batch) >= _TOGETHER:
             found += _scored(engine, batch, targets)
             batch, targets = [], []

@@ -61,8 +61,6 @@ class LifeSettings:
     """Optimizer steps of a study; None: as effort and length ask for."""
     writes_only: bool = False
     """Slow weights decide what is learned, and are not there when it is asked for."""
-    greedy: bool = False
-    """Take the likeliest act instead of drawing one."""
     longest: int = 24
     """Most tokens of an answer."""
 
@@ -148,11 +146,6 @@ class Lives:
             self._read(lives, page, None, policy)
         return [_lived(life) for life in lives]
 
-    def examine(self, slot: Slot | None, material: Material, before: Callable[[str], str] = str) -> Account:
-        """The exam alone, under any weights; `before` puts what is in sight before a question."""
-        asked = [Asked(slot=slot, text=before(one.text), question=one) for one in material.questions]
-        return _account(sit(self.engine, self.decoder, asked, self.settings.longest))
-
     def _begin(self, one: Cast) -> _Life:
         seen = _shown(one.material, 0, 0)
         transcript = Transcript(self._layout, self.settings.instructions, seen, window=self.settings.window)
@@ -182,7 +175,7 @@ class Lives:
 
     def _request(self, life: _Life, page: int, place: int, slow: Slot | None) -> Request:
         sampling = Sampling(
-            temperature=0.0 if self.settings.greedy else 1.0,
+            temperature=1.0,
             max_tokens=max(len(self._layout.said(act.text)) for act in self.settings.acts) + 1,
             seed=self._chance(life, page, place),
             pattern=self._pattern,
@@ -244,7 +237,7 @@ class Lives:
         if slow is None or self.settings.writes_only:
             return self.engine.bank.new_slot(rank=self._recipe.rank if slow is None else slow.rank, seed=0)
         fast = slow.fork()
-        fast.first_moment, fast.second_moment, fast.steps = None, None, 0
+        fast.forget_steps()
         return fast
 
     def _examine(self, lives: Sequence[_Life], slow: Slot | None) -> list[Outcome]:
@@ -321,13 +314,13 @@ def _about(question: Question, entry: Entry) -> bool:
     return question.answer.lower() in entry.text.lower()
 
 
-def _account(marks: Sequence[Mark], life: _Life | None = None, damage: float = 0.0) -> Account:
+def _account(marks: Sequence[Mark], life: _Life, damage: float) -> Account:
     return Account(
         right=sum(mark.right for mark in marks) / len(marks),
         gold_logprob=math.fsum(mark.gold for mark in marks) / len(marks),
         likely=math.fsum(math.exp(mark.gold) for mark in marks) / len(marks),
-        spends=tuple(life.spends) if life is not None else (),
-        useful=life.useful if life is not None else 0,
+        spends=tuple(life.spends),
+        useful=life.useful,
         damage=damage,
     )
 

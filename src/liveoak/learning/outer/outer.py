@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from liveoak.adapters import Slot
 from liveoak.errors import BadSettings, LearningError
-from liveoak.learning.objective import Example
 from liveoak.learning.outer.credit import Lot, exams_together, gradient_of, lot_of
 from liveoak.learning.outer.life import Cast, Lives
 from liveoak.learning.outer.pricing import Account, Prices
@@ -59,16 +58,6 @@ class OuterRound:
     """Studies that broke off, streams without credit, and a step that could not be taken."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hands:
-    """Who does the work of a round, if not this process: both are given the slow weights as they are."""
-
-    live: Callable[[Sequence[int]], Sequence[Lot]]
-    """Lives the lives of these streams; one lot or several, in the order of the streams."""
-    gradient: Callable[[Sequence[Example]], Gradient]
-    """The gradient of these acts."""
-
-
 class Outer:
     """Learns slow weights. Equal seeds give equal rounds on one machine."""
 
@@ -81,13 +70,11 @@ class Outer:
         settings: OuterSettings,
         *,
         begun: int = 0,
-        hands: Hands | None = None,
     ) -> None:
         """`material` is that of a seed, `begun` the number of rounds behind."""
         self.lives, self.slow, self.prices, self.settings = lives, slow, prices, settings
         self.done = begun
         self._material = material
-        self._hands = hands or Hands(live=lambda streams: [self.lot(streams)], gradient=self.gradient)
         self._update = Update(lives.engine, slow, {}, AdamSettings())
 
     def rounds(self, count: int) -> Iterator[OuterRound]:
@@ -98,12 +85,12 @@ class Outer:
     def round(self) -> OuterRound:
         """Live some lives, then learn from them."""
         size = self.settings.streams
-        lots = self._hands.live(range(self.done * size, (self.done + 1) * size))
-        failures = [failure for lot in lots for failure in lot.failures]
+        lot = self._lot(range(self.done * size, (self.done + 1) * size))
+        failures = list(lot.failures)
         losses: dict[str, float] = {}
         steps = 0
         try:
-            for gradient in self._steps(lots):
+            for gradient in self._steps(lot):
                 losses = descend(self._update, gradient, self.settings.rate).losses
                 steps += 1
         except LearningError as error:
@@ -111,13 +98,13 @@ class Outer:
         self.done += 1
         return OuterRound(
             number=self.done - 1,
-            accounts=tuple(account for lot in lots for account in lot.accounts),
+            accounts=lot.accounts,
             losses=losses,
             steps=steps,
             failures=tuple(failures),
         )
 
-    def lot(self, streams: Sequence[int]) -> Lot:
+    def _lot(self, streams: Sequence[int]) -> Lot:
         """The lives of these streams of training material, and what they say of the slow weights."""
         made = {stream: self._material(seed_of("train", stream)) for stream in streams}
         cast = [
@@ -133,15 +120,11 @@ class Outer:
             exams=self.settings.exam > 0 and not self.lives.settings.writes_only,
         )
 
-    def gradient(self, acts: Sequence[Example]) -> Gradient:
-        """Of these acts at the slow weights as they are."""
-        return gradient_of(self.lives.engine, self.slow, acts)
-
-    def _steps(self, lots: Sequence[Lot]) -> Iterator[Gradient]:
+    def _steps(self, lot: Lot) -> Iterator[Gradient]:
         """Along the exams, and along the acts, dealt out to parts."""
-        acts = [act for lot in lots for act in lot.acts]
+        acts = list(lot.acts)
         rng = random.Random(f"outer/{self.done}")
-        exams = exams_together(lots)
+        exams = exams_together([lot])
         if exams is not None:
             # Taken at the weights that were lived with, all at once, before the acts' steps move away from them.
             yield Gradient(
@@ -150,4 +133,4 @@ class Outer:
         for _ in range(self.settings.passes):
             rng.shuffle(acts)
             for start in range(min(self.settings.parts, len(acts))):
-                yield self._hands.gradient(acts[start :: self.settings.parts])
+                yield gradient_of(self.lives.engine, self.slow, acts[start :: self.settings.parts])

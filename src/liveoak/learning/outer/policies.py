@@ -35,6 +35,8 @@ def mediocre(skill: float) -> Policy:
     return act
 
 
+START, AFTER = "start", "after"
+"""The agent itself as an arm: before the outer loop, and after."""
 FIXED: Mapping[str, Policy] = {
     "always learn": always("learn"),
     "never learn": always("skip"),

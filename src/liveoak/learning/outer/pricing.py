@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from liveoak.errors import BadSettings
@@ -78,3 +79,8 @@ class Account:
 
     def reward(self, prices: Prices) -> float:
         return self.score(prices) - self.spent(prices)
+
+
+def mean(accounts: Sequence[Account], value: Callable[[Account], float]) -> float:
+    """Over lives."""
+    return sum(map(value, accounts)) / len(accounts)

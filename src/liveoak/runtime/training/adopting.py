@@ -11,13 +11,12 @@ from pathlib import Path
 
 from liveoak.adapters import load_snapshot
 from liveoak.config import Settings
-from liveoak.engine import Decoder, Engine, only_team
+from liveoak.engine import Decoder, only_team
 from liveoak.errors import Conflict
 from liveoak.experience import Experience
 from liveoak.gate import Chain, Gate, judge
-from liveoak.priors import load_prior
 from liveoak.records import Verdict, Version
-from liveoak.runtime.device import choose_device, choose_dtype
+from liveoak.runtime.device import load_engine
 from liveoak.runtime.home import Home
 from liveoak.runtime.rights import Rights
 from liveoak.runtime.training.orders import TrainOrder
@@ -56,23 +55,13 @@ def adopt(
         rights = Rights(experience, agent=settings.agent, teachers=settings.teachers)
         rights.need_teacher(author, "give the agent trained weights")
         scheduler = stack.enter_context(only_team(settings.threads or os.cpu_count() or 1))
-        device = choose_device(settings.device)
-        prior = scheduler.run(
-            lambda: load_prior(
-                order.prior,
-                cache=settings.cache.expanduser(),
-                dtype=choose_dtype(settings.dtype, device),
-                device=device,
-                accept_licence=settings.accept_licence,
-                progress=on_fetch,
-            )
-        )
+        engine = scheduler.run(lambda: load_engine(settings, scheduler, on_fetch, prior=order.prior))
+        prior = engine.prior
         if prior.fingerprint != order.fingerprint:
             raise Conflict(
                 f"prior {order.prior!r} has fingerprint {prior.fingerprint[:12]}, and the weights were trained over "
                 f"{order.fingerprint[:12]}: name the prior that they were trained over"
             )
-        engine = scheduler.run(lambda: Engine(prior, scheduler))
         chain = Chain(
             experience, engine.bank, home.versions, agent=settings.agent, prior=prior.fingerprint, clock=clock
         )

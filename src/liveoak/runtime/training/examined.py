@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from pydantic import BaseModel, ConfigDict
 
 from liveoak.adapters import Slot
 from liveoak.learning.outer.life import Cast, Lives, Policy
-from liveoak.learning.outer.policies import FIXED
-from liveoak.learning.outer.pricing import Account, Prices
+from liveoak.learning.outer.policies import FIXED, START
+from liveoak.learning.outer.pricing import Prices, mean
 from liveoak.worlds import Material, seed_of
 
-START, AFTER = "start", "after"
-"""The agent before the first round and after the last; the other arms are `FIXED`, with the start's weights."""
 _FAR = 2_000_000
 """Where held-out streams begin, so that no act is drawn by the same chance as one of a training stream."""
 
@@ -63,7 +61,3 @@ class Examiner:
             useful=mean(accounts, lambda one: one.useful),
             rewards=worths,
         )
-
-
-def mean(accounts: Sequence[Account], value: Callable[[Account], float]) -> float:
-    return sum(map(value, accounts)) / len(accounts)

@@ -56,7 +56,7 @@ class TrainOrder(BaseModel):
 
     @property
     def beginning(self) -> BeginningSettings:
-        return BeginningSettings(steps=self.begin_steps, skill=0.0)
+        return BeginningSettings(steps=self.begin_steps)
 
     def living(self, taught: bool) -> LifeSettings:
         """Entries that are `taught` in one turn are learned or not; texts with more effort or less."""

@@ -24,7 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from liveoak.adapters import Slot, load_snapshot, save_snapshot
 from liveoak.config import Settings
-from liveoak.engine import Decoder, Engine, Scheduler, only_team
+from liveoak.engine import Decoder, Engine, only_team
 from liveoak.errors import StorageError
 from liveoak.gate import Gate
 from liveoak.learning.general import anchors, ground
@@ -32,11 +32,12 @@ from liveoak.learning.objective import Example
 from liveoak.learning.outer.beginning import begin
 from liveoak.learning.outer.life import Lives
 from liveoak.learning.outer.outer import Outer, OuterRound
-from liveoak.priors import load_prior
-from liveoak.runtime.device import choose_device, choose_dtype
+from liveoak.learning.outer.policies import AFTER
+from liveoak.learning.outer.pricing import mean
+from liveoak.runtime.device import load_engine
 from liveoak.runtime.diary import Diary
 from liveoak.runtime.kept import Checkpoints, hold
-from liveoak.runtime.training.examined import AFTER, ArmFigures, Examiner, mean
+from liveoak.runtime.training.examined import ArmFigures, Examiner
 from liveoak.runtime.training.orders import TRAIN_ORDERS, TrainOrder, is_taught, recipe_of
 from liveoak.worlds import Material
 from liveoak.worlds.registry import source
@@ -196,27 +197,14 @@ def open_training(
     Raises:
         what `load_prior` and `Training` raise.
     """
-    device = choose_device(settings.device)
     # A million parameters are as fast in float32, and what was sampled is then exactly what is learned from.
-    dtype = choose_dtype("float32" if order.prior == "scratch" else settings.dtype, device)
-    cache = settings.cache.expanduser()
+    dtype = "float32" if order.prior == "scratch" else settings.dtype
     made = source(order.world, **order.options)
 
-    def load(scheduler: Scheduler) -> Engine:
-        prior = load_prior(
-            order.prior,
-            cache=cache,
-            dtype=dtype,
-            device=device,
-            accept_licence=settings.accept_licence,
-            progress=on_fetch,
-        )
-        return Engine(prior, scheduler)
-
     with only_team(settings.threads or os.cpu_count() or 1) as scheduler:
-        engine = scheduler.run(lambda: load(scheduler))
+        engine = scheduler.run(lambda: load_engine(settings, scheduler, on_fetch, prior=order.prior, dtype=dtype))
         held: Sequence[Example] = ()
         if recipe_of(is_taught(made)).anchors and order.prior != "scratch":
-            held = anchors(engine, ground(engine, Decoder(engine, kind="study"), cache))
+            held = anchors(engine, ground(engine, Decoder(engine, kind="study"), settings.cache.expanduser()))
         with Training(folder, order, engine, settings, anchors=held) as training:
             yield training
