@@ -270,33 +270,42 @@ def test_slices_keep_every_example_and_their_bound(examples: list[Example], size
 
 @given(st.lists(drafts(), min_size=1, max_size=12))
 @settings(max_examples=200)
-def test_sharing_a_beginning_keeps_every_sequence_and_place(examples: list[Example]):
+def test_sharing_beginnings_keeps_every_sequence_and_place(examples: list[Example]):
     batch, expected = share_beginning(examples, None), rows(examples)
-    if len(batch) == len(expected):
-        assert [(tokens.ids, tokens.wanted) for tokens in batch] == expected
-        assert all(tokens.prefix is None for tokens in batch)
-        return
-    head, *tails = batch
-    assert len(head.ids) >= SHARED and head.wanted == ()
-    for tokens, (ids, wanted) in zip(tails, expected, strict=True):
-        assert tokens.prefix == 0
-        assert tokens.ids and head.ids + tokens.ids == ids
-        assert tuple(place + len(head.ids) for place in tokens.wanted) == wanted
+    heads = {tokens.prefix for tokens in batch} - {None}
+    assert all(batch[head].wanted == () and len(batch[head].ids) >= SHARED for head in heads if head is not None)
+    assert sum(len(tokens.ids) for tokens in batch) <= sum(len(ids) for ids, _ in expected)
+    whole: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+    for place, tokens in enumerate(batch):
+        if place in heads:
+            assert sum(one.prefix == place for one in batch) > 1, "nobody shares it"
+            continue
+        before = () if tokens.prefix is None else batch[tokens.prefix].ids
+        assert tokens.ids and (tokens.prefix is None or tokens.prefix < place)
+        whole.append((before + tokens.ids, tuple(len(before) + wanted for wanted in tokens.wanted)))
+    assert whole == expected
 
 
-def test_one_stranger_does_not_undo_a_slice():
-    """What is cut is what is run: an example without the common beginning opens a slice of its own."""
+def test_strangers_among_those_that_begin_alike_do_not_undo_the_sharing():
+    """A lesson's questions stand among text and the prior's own replies."""
+    questions = [imitation([*range(40), n, n], 40) for n in range(6)]
+    text, other = imitation([250] * 30, 1), [imitation([*range(100, 120), n, n], 20) for n in range(2)]
+    batch = share_beginning([questions[0], text, other[0], *questions[1:], other[1]], None)
+    assert sum(len(tokens.ids) for tokens in batch) == 39 + 6 * 2 + 29 + 19 + 2 * 2, "the last token is no input"
+
+
+def test_a_slice_is_full_by_what_it_runs():
     like = [imitation([*range(200), n, n], 200) for n in range(20)]
-    stranger = imitation([250] * 30, 20)
-    sizes = [sum(len(tokens.ids) for tokens in share_beginning(part, None)) for part in slices([*like, stranger], 384)]
-    assert max(sizes) <= 384
-    assert len(sizes) == 2
+    stranger = imitation([250] * 160, 20)
+    parts = slices([*like, stranger], 384)
+    assert [len(part) for part in parts] == [20, 1]
+    assert [sum(len(tokens.ids) for tokens in share_beginning(part, None)) for part in parts] == [239, 159], (
+        "the last token is no input"
+    )
 
 
-def test_a_neighbour_that_is_credited_early_does_not_undo_a_slice_either():
-    """Over the same tokens as the one before, but with credit where all begin alike: it is run apart."""
+def test_a_sequence_that_is_credited_early_shares_nothing():
     like = [imitation([*range(200), n, n], 200) for n in range(20)]
     early = imitation([*range(200), 19, 19], 3, "transition")
-    parts = slices([*like, early], 384)
-    assert [len(part) for part in parts] == [20, 1]
+    assert [len(part) for part in slices([*like, early], 384)] == [19, 2], "neighbours over the same tokens are one"
     assert [len(part) for part in slices([like[0], replace(early, ids=like[0].ids)], 100)] == [2], "one sequence"

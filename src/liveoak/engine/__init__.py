@@ -3,7 +3,7 @@
 Knows the prior, slots and token sequences. Knows nothing of lessons, versions, sessions or who asked.
 """
 
-from liveoak.engine.batch import Sequence
+from liveoak.engine.batch import Sequence, portions
 from liveoak.engine.decoder import Completion, Decoder, Request, Ticket
 from liveoak.engine.engine import SLICE, Engine
 from liveoak.engine.pool import common_length
@@ -26,4 +26,5 @@ __all__ = [
     "check_sampling",
     "common_length",
     "only_team",
+    "portions",
 ]

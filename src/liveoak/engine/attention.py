@@ -17,6 +17,7 @@ from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
 from liveoak.engine.batch import Group, Plan
+from liveoak.engine.fused import attend_rows
 from liveoak.engine.pool import Pool
 from liveoak.engine.step import Step
 
@@ -35,6 +36,8 @@ class Pass:
     """(T) places in the pool where the packed tokens' keys and values go."""
     breathe: Callable[[], None] | None = None
     """Called at every layer, on the way back too, by work that lets other work go first."""
+    fused: bool = False
+    """Attention is done by our own operator."""
 
 
 def _attend(
@@ -64,12 +67,19 @@ def _attend(
     keys, values = key[0].transpose(0, 1), value[0].transpose(0, 1)
     if liveoak.pool is not None and liveoak.write is not None:
         keys, values = liveoak.pool.update(_layer_of(module), liveoak.write, keys, values)
+    if liveoak.fused:
+        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+        out = attend_rows(
+            packed_query, keys, values, liveoak.plan, scaling=scale, window=sliding_window, softcap=softcap
+        )
+        return out.unsqueeze(0), None
+    groups, order = liveoak.plan.grouped
     outputs = [
         _attend_group(group, packed_query, keys, values, scaling, sliding_window, softcap).flatten(0, 1)
-        for group in liveoak.plan.groups
+        for group in groups
     ]
     joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
-    return joined.index_select(0, liveoak.plan.order).unsqueeze(0), None
+    return joined.index_select(0, order).unsqueeze(0), None
 
 
 def _layer_of(module: nn.Module) -> int:

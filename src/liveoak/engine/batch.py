@@ -7,8 +7,10 @@ packed tokens, so packing, shared beginnings and caches are all the same operati
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -30,6 +32,18 @@ class Sequence:
     no prefix itself."""
     wanted: tuple[int, ...] = ()
     """Positions in `ids` whose next-token logits are wanted, ascending."""
+
+
+def portions(batch: Seq[Sequence], most: int) -> Iterator[list[Sequence]]:
+    """Sequences without prefixes in order, in portions of at most `most` tokens, or of one sequence."""
+    portion: list[Sequence] = []
+    for sequence in batch:
+        if portion and sum(len(one.ids) for one in portion) + len(sequence.ids) > most:
+            yield portion
+            portion = []
+        portion.append(sequence)
+    if portion:
+        yield portion
 
 
 @dataclass(slots=True)
@@ -62,14 +76,6 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How a packed batch of T tokens attends. `order` (T) finds each token in the groups' joined outputs."""
-
-    groups: tuple[Group, ...]
-    order: Tensor
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One sequence's part in attention: its places among queries and keys, with their positions."""
 
@@ -79,8 +85,32 @@ class Row:
     """Position of the first query."""
 
 
-def plan_rows(rows: Seq[Row], device: torch.device) -> Plan:
-    """Group rows of like length and index them."""
+class Plan:
+    """How a packed batch of T tokens attends, in whichever of two forms the attention that is there reads."""
+
+    def __init__(self, rows: Seq[Row], device: torch.device) -> None:
+        self._rows, self._device = rows, device
+
+    @cached_property
+    def table(self) -> tuple[Tensor, Tensor]:
+        """For each row (R, 5): where among the places its queries begin, their number, where its keys begin, their
+        number, the position of its first query; and all places, one after the other."""
+        numbers: list[tuple[int, int, int, int, int]] = []
+        start = 0
+        for row in self._rows:
+            queries, keys = len(row.queries), len(row.keys)
+            numbers.append((start, queries, start + queries, keys, row.first))
+            start += queries + keys
+        places = torch.cat([part for row in self._rows for part in (row.queries, row.keys)])
+        return torch.tensor(numbers, device=self._device), places.to(self._device)
+
+    @cached_property
+    def grouped(self) -> tuple[tuple[Group, ...], Tensor]:
+        """Rows of like length in one group each, and the place of each token (T) in the groups' joined outputs."""
+        return _grouped(self._rows, self._device)
+
+
+def _grouped(rows: Seq[Row], device: torch.device) -> tuple[tuple[Group, ...], Tensor]:
     ranked = sorted(range(len(rows)), key=lambda i: (len(rows[i].keys), len(rows[i].queries)))
     bundles: list[list[int]] = []
     for i in ranked:
@@ -114,7 +144,7 @@ def plan_rows(rows: Seq[Row], device: torch.device) -> Plan:
         offset += len(members) * width
         tensors = (queries, keys, query_positions, key_positions)
         groups.append(Group(*(tensor.to(device) for tensor in tensors)))
-    return Plan(groups=tuple(groups), order=order.to(device))
+    return tuple(groups), order.to(device)
 
 
 def _alike(short: Row, long: Row) -> bool:

@@ -28,7 +28,7 @@ from liveoak.priors.quiet import quiet
 
 _INDUCTOR = {"cpp.threads": 1, "compile_threads": 1}
 """What Inductor makes is too small to be shared among threads; the kernels share their own work."""
-_SOURCES = ("compiled.py", "layer.py", "step.py", "attention.py", "kernels.cpp")
+_SOURCES = ("compiled.py", "layer.py", "step.py", "attention.py")
 
 
 def compile_layers(
@@ -60,7 +60,7 @@ def compile_layers(
 
 
 def _key(config: Any, kinds: list[str]) -> str:
-    sources = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _SOURCES]
+    sources = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _SOURCES] + [kernels.sources()]
     facts = [config.to_dict(), kinds, sources, _INDUCTOR, kernels.machine(), transformers.__version__]
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 

@@ -17,15 +17,16 @@ from torch import Tensor
 
 from liveoak.adapters import Bank, Route, Slot
 from liveoak.engine.attention import NAME, Pass
-from liveoak.engine.batch import Row, Sequence, plan_rows, rows_of
+from liveoak.engine.batch import Plan, Row, Sequence, rows_of
 from liveoak.engine.faithful import (
     TEXTS,
     own_logits,
     require_faithful,
-    require_same_steps,
+    require_same,
     scrambled,
     stepped_logits,
 )
+from liveoak.engine.fused import fuse
 from liveoak.engine.pool import Pool
 from liveoak.engine.positions import pin_positions
 from liveoak.engine.scheduler import Kind, Scheduler
@@ -71,21 +72,21 @@ class Engine:
         self.device, self.dtype = self.bank.device, self.bank.dtype
         self._breathes_within = self.device.type == "cpu"
         """On a GPU a pass is short, and its backward part runs in a thread of torch's own."""
+        self._stepper: Stepper | None = None
+        self._fused = False
+        """Our operators run what stands between the products of a pass."""
         try:
-            found = self.infer(
-                lambda: self.logits([Sequence(ids=ids, wanted=tuple(range(len(ids)))) for ids in samples])
-            )
+            found = self.infer(lambda: self._whole(samples, None))
         except Exception as error:  # the border: whatever other code does with our attention
             raise UserError(f"prior {prior.name!r} is a {kind}, which this engine cannot run: {error}") from error
         require_faithful(found, own, prior=prior.name, kind=kind)
-        self._stepper: Stepper | None = None
 
     def hidden(self, batch: Seq[Sequence]) -> Tensor:
         """Last hidden states (T, width) of all tokens, in the order of the batch. Gradients flow if enabled."""
         rows, positions = rows_of(batch)
         ids = [token for sequence in batch for token in sequence.ids]
         route = Route([len(s.ids) for s in batch], [s.slot for s in batch])
-        return self._run(ids, positions, route, Pass(plan=plan_rows(rows, self.device)))
+        return self._run(ids, positions, route, Pass(plan=Plan(rows, self.device)))
 
     def wanted(self, batch: Seq[Sequence]) -> Tensor:
         """Last hidden states (P, width) at the wanted positions of each sequence in order."""
@@ -118,13 +119,13 @@ class Engine:
     ) -> Tensor:
         """Hidden states of new tokens whose past lies in the pool; they are added to it."""
         places = torch.tensor(write, dtype=torch.long, device=self.device)
-        return self._run(ids, positions, route, Pass(plan=plan_rows(rows, self.device), pool=pool, write=places))
+        return self._run(ids, positions, route, Pass(plan=Plan(rows, self.device), pool=pool, write=places))
 
     def compile(self, cache: Path) -> None:
-        """Make steps of decoding fast, if the machine and the prior allow it; built into `cache` once.
+        """Make passes and steps of decoding fast, if the machine and the prior allow it; built into `cache` once.
 
         Raises:
-            Unavailable: they do not; the engine goes on without.
+            Unavailable: they do not; the engine goes on as far as they do.
         """
         self.run(lambda: self._compile(cache))
 
@@ -133,14 +134,25 @@ class Engine:
         pool = Pool(capacity=TRIAL_PLACES, dtype=self.dtype, device=self.device)
         stepper = Stepper(self._decoder, self.bank, self._head, pool=pool, cache=cache)
         samples = [self.tokenizer.encode(text)[:most] for text, most in TEXTS]
-        for slot in (None, scrambled(self.bank)):
+        tried = {slot: self._whole(samples, slot) for slot in (None, scrambled(self.bank))}
+        for slot, own in tried.items():
             try:
                 found = self._scaled(stepped_logits(stepper, samples, slot, pool))
             except Exception as error:  # the border: whatever other code does with our steps
                 raise Unavailable(f"steps of {type(self.model).__name__} cannot be run: {error}") from error
-            own = self.logits([Sequence(ids=ids, slot=slot, wanted=tuple(range(len(ids)))) for ids in samples])
-            require_same_steps(found, own, dtype=self.dtype)
+            require_same(found, own, what="compiled steps", dtype=self.dtype)
         self._stepper = stepper
+        undo, self._fused = fuse(self._decoder), True
+        try:
+            for slot, own in tried.items():
+                require_same(self._whole(samples, slot), own, what="fused passes", dtype=self.dtype)
+        except Unavailable:
+            undo()
+            self._fused = False
+            raise
+
+    def _whole(self, samples: Seq[Seq[int]], slot: Slot | None) -> Tensor:
+        return self.logits([Sequence(ids=tuple(ids), slot=slot, wanted=tuple(range(len(ids)))) for ids in samples])
 
     def steps(self, pool: Pool) -> bool:
         """Whether `step` can be asked for."""
@@ -152,8 +164,8 @@ class Engine:
         return self._scaled(self._stepper.logits(ids, rows, slots, pool))
 
     def _run(self, ids: Seq[int], positions: Seq[int], route: Route, carried: Pass) -> Tensor:
-        if self._breathes_within and self.scheduler.can_breathe:
-            carried = replace(carried, breathe=self.scheduler.breathe)
+        breathes = self._breathes_within and self.scheduler.can_breathe
+        carried = replace(carried, fused=self._fused, breathe=self.scheduler.breathe if breathes else None)
         with self.bank.routed(route):
             result = self._decoder(
                 input_ids=torch.tensor([list(ids)], device=self.device),

@@ -86,12 +86,12 @@ def stepped_logits(stepper: Stepper, sequences: Sequence[Sequence[int]], slot: S
     return torch.stack([row for rows in found for row in rows])
 
 
-def require_same_steps(found: Tensor, own: Tensor, *, dtype: torch.dtype) -> None:
+def require_same(found: Tensor, own: Tensor, *, what: str, dtype: torch.dtype) -> None:
     """
     Raises:
-        Unavailable: steps do not make the logits that the engine makes of whole sequences.
+        Unavailable: `what` does not make the logits that the engine made of whole sequences without it.
     """
     limit = MOST_APART.get(dtype, MOST_APART_ROUNDED)
     apart = distance(found, own, dtype)
     if not apart <= limit:
-        raise Unavailable(f"compiled steps differ by {apart:.3g} of the logits' spread, expected at most {limit}")
+        raise Unavailable(f"{what} differ by {apart:.3g} of the logits' spread, expected at most {limit}")

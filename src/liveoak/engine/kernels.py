@@ -1,8 +1,9 @@
-"""Two products of decoding in C++, built once a machine with the compiler that is there.
+"""Our operators in C++, built once a machine with the compiler that is there.
 
-Torch's own matrix product reads bfloat16 weights at a third of the memory's speed when there are few rows, and its
-attention wants keys and values copied together first. `kernels.cpp` says what these do instead; they become the
-operators `torch.ops.liveoak.linear` and `torch.ops.liveoak.attend`, which `torch.export` can trace.
+`cpp/steps.cpp` has the two products of decoding: torch's own matrix product reads bfloat16 weights at a third of the
+memory's speed when there are few rows, and its attention wants keys and values copied together first. `torch.export`
+can trace both. `cpp/passes.cpp` has what stands between the products of a whole pass, forward and backward. Each
+becomes an operator of `torch.ops.liveoak`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from torch import Tensor
 from liveoak.errors import Unavailable
 from liveoak.priors.cache import make_once
 
-SOURCE = Path(__file__).with_name("kernels.cpp")
+HOME = Path(__file__).with_name("cpp")
 DTYPES = (torch.float32, torch.bfloat16)
 """Number formats that the kernels know."""
 _FLAGS = ("-O3", "-march=native", "-std=c++20", "-fno-math-errno", "-shared", "-fPIC")
@@ -42,6 +43,11 @@ def machine() -> str:
     return json.dumps([torch.cpu.get_capabilities(), torch.__version__], sort_keys=True, default=str)
 
 
+def sources() -> str:
+    """What a build is made from."""
+    return "".join(path.read_text(encoding="utf-8") for path in sorted(HOME.iterdir()))
+
+
 def load(cache: Path) -> None:
     """Make the operators known to torch, building them into `cache` first if they are not there.
 
@@ -51,7 +57,7 @@ def load(cache: Path) -> None:
     with _loaded:
         if hasattr(torch.ops.liveoak, "linear"):
             return
-        key = hashlib.sha256(SOURCE.read_bytes() + " ".join(_FLAGS).encode() + machine().encode()).hexdigest()[:16]
+        key = hashlib.sha256((sources() + " ".join(_FLAGS) + machine()).encode()).hexdigest()[:16]
         folder = make_once(cache / "kernels" / key, _build)
         try:
             torch.ops.load_library(str(folder / "kernels.so"))
@@ -99,16 +105,16 @@ def _which(name: str) -> str | None:
 def _build(folder: Path) -> dict[str, object]:
     command = compiler()
     if command is None:
-        raise Unavailable("the decoding kernels need a C++ compiler: install g++ (or clang++), or name one in CXX")
+        raise Unavailable("the kernels need a C++ compiler: install g++ (or clang++), or name one in CXX")
     torch_home = Path(torch.__file__).parent
     arguments = [
-        *(command, *_FLAGS, _STABLE_SINCE, f"-I{torch_home / 'include'}", str(SOURCE)),
+        *(command, *_FLAGS, _STABLE_SINCE, f"-I{torch_home / 'include'}", *map(str, sorted(HOME.glob("*.cpp")))),
         *("-o", str(folder / "kernels.so"), f"-L{torch_home / 'lib'}", "-ltorch_cpu", "-lc10"),
     ]
     try:
         built = subprocess.run(arguments, capture_output=True, text=True, timeout=_BUILD_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"the decoding kernels cannot be built with {command!r}: {error}") from error
+        raise Unavailable(f"the kernels cannot be built with {command!r}: {error}") from error
     if built.returncode != 0:
-        raise Unavailable(f"the decoding kernels cannot be built with {command!r}: {built.stderr.strip()[:500]}")
+        raise Unavailable(f"the kernels cannot be built with {command!r}: {built.stderr.strip()[:500]}")
     return {"compiler": command}

@@ -16,7 +16,7 @@ from torch import Tensor
 from liveoak.adapters import Bank, Route, Slot
 from liveoak.engine import kernels
 from liveoak.engine.attention import Pass
-from liveoak.engine.batch import Row, plan_rows
+from liveoak.engine.batch import Plan, Row
 from liveoak.engine.compiled import compile_layers
 from liveoak.engine.layer import watch
 from liveoak.engine.pool import Pool
@@ -78,7 +78,7 @@ class Stepper:
     def _run_packed(self, rows: int, pool: Pool) -> None:
         places = pool.take(rows)
         each = [Row(queries=torch.tensor([i]), keys=torch.tensor([place]), first=0) for i, place in enumerate(places)]
-        plan = plan_rows(each, self._bank.device)
+        plan = Plan(each, self._bank.device)
         with self._bank.routed(Route([1] * rows, [None] * rows)):
             self._run([0] * rows, [0] * rows, Pass(plan=plan, pool=pool, write=torch.tensor(places)))
         pool.release(places)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from liveoak.adapters import Slot
 from liveoak.config import GateSettings
-from liveoak.engine import Decoder, Engine, Request
+from liveoak.engine import SLICE, Decoder, Engine, Request, portions
 from liveoak.engine import Sequence as Tokens
 from liveoak.records import QA, Message, Probe, Sampling
 from liveoak.worlds import answered
@@ -138,10 +138,10 @@ class Gate:
         return _Known(batch=batch, targets=targets.to(self._engine.device), logprobs=self._logprobs(batch, None))
 
     def _logprobs(self, batch: Sequence[Tokens], slot: Slot | None) -> Tensor:
-        """(P, V), one sequence at a time, so that a GPU is never held long."""
+        """(P, V), a slice at a time, so that a GPU is never held long."""
         parts: list[Tensor] = []
-        for tokens in batch:
-            routed = [Tokens(ids=tokens.ids, slot=slot, wanted=tokens.wanted)]
+        for some in portions(batch, SLICE):
+            routed = [replace(tokens, slot=slot) for tokens in some]
             parts.append(self._engine.infer(lambda routed=routed: self._engine.logits(routed).log_softmax(-1)))
         return torch.cat(parts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeVar
 
@@ -29,43 +30,101 @@ def room(device: torch.device) -> int:
 
 
 def slices(examples: Sequence[Example], size: int = ROOM) -> list[list[Example]]:
-    """The examples in order, cut so that each part runs at most `size` tokens, or holds one sequence.
-
-    Neighbours over the same tokens, one for each signal for example, are one sequence.
-    """
+    """The examples in order, cut so that each part runs at most `size` tokens, or holds one sequence."""
     parts: list[list[Example]] = []
-    common = total_length = count = 0
-    for example in examples:
-        if parts:
-            again = example.ids == parts[-1][-1].ids
-            shared = min(common, common_length(parts[-1][0].ids, example.ids), example.wanted[0])
-            joined = total_length + (0 if again else len(example.ids))
-            run = joined - (count - again) * shared if shared >= SHARED else joined
-            if run <= size or (again and count == 1):
-                parts[-1].append(example)
-                common, total_length, count = shared, joined, count + (not again)
-                continue
-        parts.append([example])
-        common, total_length, count = example.wanted[0], len(example.ids), 1
+    shared = _Shared()
+    for row in _rows(examples):
+        if parts and shared.tokens_with(row) <= size:
+            parts[-1].extend(row.examples)
+        else:
+            parts.append(list(row.examples))
+            shared = _Shared()
+        shared.add(row)
     return parts
 
 
 def share_beginning(examples: Sequence[Example], slot: Slot | None, first: int = 0) -> list[Tokens]:
-    """Sequences for one pass, from place `first` of it. What all begin with alike, before credit, is run once."""
-    common = min(example.wanted[0] for example in examples)
-    for example in examples[1:]:
-        common = min(common, common_length(examples[0].ids, example.ids))
-    rows = [
-        (ids, tuple(place for example in same for place in example.wanted))
-        for ids, same in groupby(examples, key=lambda example: example.ids)
-    ]
-    if len(rows) < 2 or common < SHARED:
-        return [Tokens(ids=ids, slot=slot, wanted=wanted) for ids, wanted in rows]
-    head = Tokens(ids=examples[0].ids[:common], slot=slot)
-    return [head] + [
-        Tokens(ids=ids[common:], slot=slot, prefix=first, wanted=tuple(place - common for place in wanted))
-        for ids, wanted in rows
-    ]
+    """Sequences for one pass, from place `first` of it. What several begin with alike, before credit, is run once."""
+    rows = _rows(examples)
+    shared = _Shared()
+    for row in rows:
+        shared.add(row)
+    heads: dict[tuple[int, ...], int] = {}
+    found: list[Tokens] = []
+    for row in rows:
+        wanted = tuple(place for example in row.examples for place in example.wanted)
+        common = shared.common(row)
+        if not common:
+            found.append(Tokens(ids=row.ids, slot=slot, wanted=wanted))
+            continue
+        if row.key not in heads:
+            heads[row.key] = first + len(found)
+            found.append(Tokens(ids=row.ids[:common], slot=slot))
+        tail = tuple(place - common for place in wanted)
+        found.append(Tokens(ids=row.ids[common:], slot=slot, prefix=heads[row.key], wanted=tail))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Neighbours over the same tokens, one for each signal for example: they are one sequence."""
+
+    ids: tuple[int, ...]
+    examples: tuple[Example, ...]
+
+    @property
+    def credited(self) -> int:
+        """The first place with credit."""
+        return min(place for example in self.examples for place in example.wanted)
+
+    @property
+    def key(self) -> tuple[int, ...]:
+        """Those with the same begin alike; empty where credit comes too early to share anything."""
+        return self.ids[:SHARED] if self.credited >= SHARED else ()
+
+
+def _rows(examples: Sequence[Example]) -> list[_Row]:
+    return [_Row(ids, tuple(same)) for ids, same in groupby(examples, key=lambda example: example.ids)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Alike:
+    """Sequences that begin alike: the first of them, what all have in common before credit, how many they are."""
+
+    ids: tuple[int, ...]
+    common: int
+    count: int
+
+
+class _Shared:
+    """Who begins like whom among the rows of one pass, and how many tokens it runs."""
+
+    def __init__(self) -> None:
+        self._alike: dict[tuple[int, ...], _Alike] = {}
+        self._tokens = 0
+        """Without any sharing."""
+
+    def add(self, row: _Row) -> None:
+        self._tokens += len(row.ids)
+        if row.key:
+            self._alike[row.key] = self._joined(row)
+
+    def tokens_with(self, row: _Row) -> int:
+        """What the pass would run."""
+        alike = {**self._alike, row.key: self._joined(row)} if row.key else self._alike
+        return self._tokens + len(row.ids) - sum((each.count - 1) * each.common for each in alike.values())
+
+    def common(self, row: _Row) -> int:
+        """How many tokens of it are run once for all that begin like it; 0 if it is alone."""
+        alike = self._alike.get(row.key)
+        return 0 if alike is None or alike.count < 2 else alike.common
+
+    def _joined(self, row: _Row) -> _Alike:
+        alike = self._alike.get(row.key)
+        if alike is None:
+            return _Alike(row.ids, row.credited, 1)
+        common = min(alike.common, common_length(alike.ids, row.ids), row.credited)
+        return _Alike(alike.ids, common, alike.count + 1)
 
 
 def passes(queues: Sequence[Sequence[tuple[T, int]]], size: int = ROOM) -> list[list[T]]:

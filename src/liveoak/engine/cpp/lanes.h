@@ -1,0 +1,126 @@
+// Vectors of sixteen numbers, and numbers in bfloat16: what all kernels are written in. Sums are float32.
+
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX512BF16__) && defined(__AVX512BW__)
+#include <immintrin.h>
+#define HAS_BF16_DOTS 1
+#endif
+
+namespace {
+
+constexpr int LANES = 16;
+
+typedef float Lanes __attribute__((vector_size(4 * LANES), aligned(4)));
+typedef float Quad __attribute__((vector_size(16)));
+typedef uint32_t Words __attribute__((vector_size(4 * LANES)));
+typedef uint16_t Halves __attribute__((vector_size(2 * LANES), aligned(2)));
+
+struct bf16 {
+  uint16_t bits;
+};
+
+inline float widen(float x) { return x; }
+inline float widen(bf16 x) {
+  const uint32_t bits = uint32_t(x.bits) << 16;
+  float y;
+  std::memcpy(&y, &bits, sizeof y);
+  return y;
+}
+
+inline void narrow(float x, float& y) { y = x; }
+inline void narrow(float x, bf16& y) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  // To the nearest, ties to even; what is no number stays none.
+  y.bits = x == x ? (bits + 0x7fff + ((bits >> 16) & 1)) >> 16 : 0x7fc0;
+}
+
+inline Lanes load(const float* p) { return *reinterpret_cast<const Lanes*>(p); }
+inline Lanes load(const bf16* p) {
+  const Words words = __builtin_convertvector(*reinterpret_cast<const Halves*>(p), Words) << 16;
+  return (Lanes)words;
+}
+
+inline void store(Lanes x, float* p) { *reinterpret_cast<Lanes*>(p) = x; }
+inline void store(Lanes x, bf16* p) {
+  const Words bits = (Words)x, rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  const Words words = x == x ? rounded : Words{} + 0x7fc0;
+  *reinterpret_cast<Halves*>(p) = __builtin_convertvector(words, Halves);
+}
+
+inline Quad quarters(Lanes x) {
+  const auto halves = __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7) +
+                      __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15);
+  return __builtin_shufflevector(halves, halves, 0, 1, 2, 3) + __builtin_shufflevector(halves, halves, 4, 5, 6, 7);
+}
+
+// The sums over the lanes of four vectors.
+inline Quad totals(Lanes a, Lanes b, Lanes c, Lanes d) {
+  const Quad qa = quarters(a), qb = quarters(b), qc = quarters(c), qd = quarters(d);
+  const Quad ab = __builtin_shufflevector(qa, qb, 0, 4, 1, 5) + __builtin_shufflevector(qa, qb, 2, 6, 3, 7);
+  const Quad cd = __builtin_shufflevector(qc, qd, 0, 4, 1, 5) + __builtin_shufflevector(qc, qd, 2, 6, 3, 7);
+  return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+}
+
+// `step_of` numbers of both sides are multiplied and added at a time.
+#ifdef HAS_BF16_DOTS
+inline int step_of(const bf16*) { return 2 * LANES; }
+inline Lanes multiply_add(const bf16* a, const bf16* b, Lanes sum) {
+  return (Lanes)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_loadu_si512(a), (__m512bh)_mm512_loadu_si512(b));
+}
+#else
+inline int step_of(const bf16*) { return LANES; }
+inline Lanes multiply_add(const bf16* a, const bf16* b, Lanes sum) { return load(a) * load(b) + sum; }
+#endif
+inline int step_of(const float*) { return LANES; }
+inline Lanes multiply_add(const float* a, const float* b, Lanes sum) { return load(a) * load(b) + sum; }
+
+// What the whole steps of a product leave over.
+template <class T>
+inline float rest(const T* x, const T* w, int64_t size) {
+  float sum = 0;
+  for (int64_t i = size - size % step_of(x); i < size; i++) sum += widen(x[i]) * widen(w[i]);
+  return sum;
+}
+
+// e to the power of x <= 0, to within three units in the last place.
+inline Lanes exponential(Lanes x) {
+  const Lanes lowest = Lanes{} - 87.0f;
+  x = x < lowest ? lowest : x;  // what is no number stays none
+  const Lanes shifted = x * 1.442695041f + 12582912.0f;  // 1.5 * 2^23 moves whole numbers into the lowest bits
+  const Lanes whole = shifted - 12582912.0f;
+  const Lanes r = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
+  Lanes y = r * (1 / 720.0f) + 1 / 120.0f;
+  y = y * r + 1 / 24.0f;
+  y = y * r + 1 / 6.0f;
+  y = y * r + 0.5f;
+  y = y * r + 1.0f;
+  y = y * r + 1.0f;
+  const Words power = ((Words)shifted << 23) + (Words)(Lanes{} + 1.0f);
+  return y * (Lanes)power;
+}
+
+// Softmax of `count` scores, in place; room for whole vectors.
+inline void softmax(float* scores, int64_t count) {
+  const float highest = *std::max_element(scores, scores + count);
+  const int64_t room = (count + LANES - 1) / LANES * LANES;
+  std::fill(scores + count, scores + room, -INFINITY);
+  Lanes sum = {};
+  for (int64_t j = 0; j < room; j += LANES) {
+    Lanes weights = exponential(load(scores + j) - highest);
+    // Room that is not used must weigh nothing at all.
+    for (int64_t i = count; i < j + LANES; i++) weights[i - j] = 0;
+    *reinterpret_cast<Lanes*>(scores + j) = weights;
+    sum += weights;
+  }
+  const float scale = 1 / totals(sum, sum, sum, sum)[0];
+  for (int64_t j = 0; j < room; j += LANES) *reinterpret_cast<Lanes*>(scores + j) *= scale;
+}
+
+}  // namespace

@@ -1,0 +1,303 @@
+"""What our own operators compute between the products: against float64, against the model's own code, by itself."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_priors import FAMILIES, everywhere, some_ids, stirred, tiny_engine
+from torch import Tensor, nn
+
+from liveoak.adapters import Slot
+from liveoak.config import load_settings
+from liveoak.engine import Engine, Sequence, fused, kernels, stepper
+from liveoak.engine.batch import Plan, Row
+from liveoak.errors import Unavailable
+from liveoak.learning.objective import Example
+from liveoak.learning.update import AdamSettings, Stride, Update, gradients_together
+
+FORMATS = {torch.float32: 2e-5, torch.bfloat16: 2e-2}
+"""Number formats, with the share of the largest figure that rounding may move one by."""
+dtypes = st.sampled_from(list(FORMATS))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _loaded() -> None:
+    kernels.load(load_settings().cache)
+
+
+def refuse(*_: Any, **__: Any) -> None:
+    raise Unavailable("not now")
+
+
+@cache
+def engine_of(family: str, *, fuses: bool = True, dtype: torch.dtype = torch.float32) -> Engine:
+    engine = tiny_engine(family, dtype=dtype)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stepper, "compile_layers", refuse)
+        if fuses:
+            engine.compile(load_settings().cache)
+    return engine
+
+
+def random(*shape: int, dtype: torch.dtype, seed: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def check(ours: Any, exact: Any, inputs: list[Tensor]) -> None:
+    """Values and gradients of `ours` are those of `exact` in float64."""
+    leaves = [x.clone().requires_grad_() for x in inputs]
+    wide = [x.double().requires_grad_() for x in inputs]
+    found, expected = ours(*leaves), exact(*wide)
+    assert found.shape == expected.shape and found.dtype is inputs[0].dtype
+    grad = random(*expected.shape, dtype=found.dtype, seed=99)
+    found.backward(grad)
+    expected.backward(grad.double())
+    pairs = [(found, expected), *((a.grad, b.grad) for a, b in zip(leaves, wide, strict=True))]
+    for one, other in pairs:
+        assert one is not None and other is not None
+        limit = FORMATS[found.dtype] * other.abs().max().clamp(min=1e-3)
+        assert (one.double() - other).abs().max() <= limit
+
+
+class Norm(nn.Module):
+    """Written as transformers' own are."""
+
+    def __init__(self, weight: Tensor, plus: float) -> None:
+        super().__init__()
+        self.weight, self.eps, self.plus = nn.Parameter(weight, requires_grad=False), 1e-6, plus
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps) * (self.plus + self.weight)).to(x)
+
+
+@settings(max_examples=40, deadline=None)
+@given(dtypes, st.integers(1, 5), st.integers(2, 70), st.sampled_from([0.0, 1.0]), st.integers(0, 9))
+def test_norms(dtype: torch.dtype, rows: int, size: int, plus: float, seed: int) -> None:
+    own = Norm(random(size, dtype=dtype, seed=seed) + 2, plus)
+    exact = Norm(own.weight.double(), plus)
+    before = own.forward
+    fused.fuse(own)
+    assert own.forward is not before, "it was not taken over"
+    check(own, exact, [random(1, rows, size, dtype=dtype, seed=seed + 1)])
+
+
+class Gate(nn.Module):
+    """Written as transformers' own are."""
+
+    def __init__(self, inputs: int, width: int, activation: str, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.gate_proj, self.up_proj = nn.Linear(inputs, width), nn.Linear(inputs, width)
+        self.down_proj, self.activation = nn.Linear(width, inputs), activation
+        self.to(dtype).requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate = self.gate_proj(x)
+        act = nn.functional.silu(gate) if self.activation == "silu" else nn.functional.gelu(gate, approximate="tanh")
+        return self.down_proj(act * self.up_proj(x))
+
+
+@pytest.mark.parametrize("activation", ["silu", "gelu"])
+@settings(max_examples=20, deadline=None)
+@given(dtypes, st.integers(1, 5), st.integers(1, 40), st.integers(0, 9))
+def test_gates(activation: str, dtype: torch.dtype, rows: int, width: int, seed: int) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        own = Gate(7, width, activation, dtype)
+    exact = Gate(7, width, activation, torch.float64)
+    exact.load_state_dict(own.state_dict())
+    fused.fuse(own)
+    assert "forward" in vars(own), "it was not taken over"
+    check(own, exact, [random(1, rows, 7, dtype=dtype, seed=seed + 1) * 3])
+
+
+def turn(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+    half = x.shape[-1] // 2
+    return x * cosines + torch.cat((-x[..., half:], x[..., :half]), -1) * sines
+
+
+@settings(max_examples=40, deadline=None)
+@given(dtypes, st.integers(1, 3), st.integers(1, 5), st.sampled_from([2, 6, 16, 64, 80]), st.integers(0, 9))
+def test_rotations(dtype: torch.dtype, heads: int, tokens: int, size: int, seed: int) -> None:
+    angles = [random(1, tokens, size, dtype=dtype, seed=seed + i) for i in range(2)]
+    x = random(1, tokens, heads, size, dtype=dtype, seed=seed + 5).transpose(1, 2)
+
+    def ours(x: Tensor) -> Tensor:
+        q, k = fused._turned(None, x, x[:, :1], *angles)  # type: ignore[arg-type] # pyright: ignore[reportPrivateUsage, reportArgumentType]
+        assert torch.equal(q[:, :1], k)
+        return q
+
+    check(ours, lambda x: turn(x, *(angle.double().unsqueeze(1) for angle in angles)), [x])
+
+
+def rows_over(lengths: list[tuple[int, int]]) -> tuple[list[Row], int]:
+    """Rows of own tokens after so many of a beginning that all share."""
+    shared = max(before for before, _ in lengths)
+    rows = [Row(queries=torch.arange(shared), keys=torch.arange(shared), first=0)] if shared else []
+    start = shared
+    for before, own in lengths:
+        places = torch.arange(start, start + own)
+        rows.append(Row(queries=places, keys=torch.cat([torch.arange(before), places]), first=before))
+        start += own
+    return rows, start
+
+
+def softmaxes(
+    rows: list[Row], q: Tensor, k: Tensor, v: Tensor, scaling: float, window: int | None, softcap: float | None
+) -> Tensor:
+    out = torch.zeros_like(q)
+    share = q.shape[1] // k.shape[1]
+    for row in rows:
+        keys, values = (x[row.keys].repeat_interleave(share, 1) for x in (k, v))
+        scores = torch.einsum("qhd,khd->hqk", q[row.queries], keys) * scaling
+        if softcap is not None:
+            scores = softcap * torch.tanh(scores / softcap)
+        apart = (row.first + torch.arange(len(row.queries))).unsqueeze(1) - torch.arange(len(row.keys))
+        seen = (apart >= 0) & (apart < (window or 10**9))
+        weights = scores.masked_fill(~seen, -math.inf).softmax(-1)
+        out = out.index_copy(0, row.queries, torch.einsum("hqk,khd->qhd", weights, values))
+    return out
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    dtype=dtypes,
+    lengths=st.lists(st.tuples(st.sampled_from([0, 0, 5, 40]), st.integers(1, 70)), min_size=1, max_size=4),
+    heads=st.sampled_from([(1, 1), (4, 2), (3, 1)]),
+    size=st.sampled_from([4, 16, 20, 64]),
+    window=st.sampled_from([None, 1, 9, 40]),
+    softcap=st.sampled_from([None, 0.7]),
+    seed=st.integers(0, 9),
+)
+def test_attention(
+    dtype: torch.dtype,
+    lengths: list[tuple[int, int]],
+    heads: tuple[int, int],
+    size: int,
+    window: int | None,
+    softcap: float | None,
+    seed: int,
+) -> None:
+    rows, total = rows_over(lengths)
+    plan, scaling = Plan(rows, torch.device("cpu")), size**-0.5
+    q, k, v = (random(total, heads[i > 0], size, dtype=dtype, seed=seed + i) for i in range(3))
+    check(
+        lambda q, k, v: fused.attend_rows(q, k, v, plan, scaling=scaling, window=window, softcap=softcap),
+        lambda q, k, v: softmaxes(rows, q, k, v, scaling, window, softcap),
+        [q, k, v],
+    )
+
+
+def lesson(seed: int) -> list[Example]:
+    """Sequences that begin alike, among others."""
+    start = some_ids(12, 50)
+    found: list[Example] = []
+    for number, length in enumerate((9, 30, 3, 17)):
+        ids = (*start, *some_ids(length, seed + number)) if number % 2 else some_ids(length + 12, seed + number)
+        wanted = tuple(range(12, len(ids) - 1))
+        found.append(
+            Example(
+                signal="imitation",
+                ids=ids,
+                wanted=wanted,
+                credit=(1.0,) * len(wanted),
+                targets=tuple(ids[place + 1] for place in wanted),
+            )
+        )
+    return found
+
+
+def gradient(engine: Engine, examples: list[Example]) -> Tensor:
+    slot = stirred(engine.bank, rank=4, seed=1)
+    found = gradients_together([Stride(update=Update(engine, slot, {}, AdamSettings()), examples=examples, rate=0)])[0]
+    assert not isinstance(found, Exception)
+    return found.flat
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_family_computes_what_its_own_code_does(family: str) -> None:
+    plain, ours = engine_of(family, fuses=False), engine_of(family)
+    assert ours._fused  # pyright: ignore[reportPrivateUsage]
+    logits: list[Tensor] = []
+    for engine in (plain, ours):
+        slot = stirred(engine.bank, rank=4, seed=1)
+        batch = [
+            everywhere(some_ids(21, 1), slot),
+            everywhere(some_ids(40, 2)),
+            everywhere(some_ids(13, 3), slot, prefix=0),
+        ]
+        logits.append(engine.infer(lambda engine=engine, batch=batch: engine.logits(batch)))
+    assert torch.allclose(*logits, atol=2e-4)
+    grads = [gradient(engine, lesson(7)) for engine in (plain, ours)]
+    assert (grads[0] - grads[1]).norm() <= 1e-4 * grads[0].norm() and grads[0].norm() > 0
+
+
+def test_rotary_families_are_taken_over_whole() -> None:
+    """Norms, gates and attention of the families that the default priors belong to."""
+    for family in ("llama", "qwen3", "gemma3", "mistral"):
+        kinds = [
+            type(module).__name__
+            for module in engine_of(family)._decoder.modules()  # pyright: ignore[reportPrivateUsage]
+            if "forward" in vars(module)
+        ]
+        assert len(kinds) == len(
+            [
+                module
+                for module in engine_of(family)._decoder.modules()  # pyright: ignore[reportPrivateUsage]
+                if type(module).__name__.endswith(("RMSNorm", "MLP", "Attention"))
+            ]
+        )
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("family", ["llama", "gemma2"])
+def test_neighbours_are_not_felt_by_a_bit(family: str, dtype: torch.dtype) -> None:
+    engine = engine_of(family, dtype=dtype)
+    mine, others = stirred(engine.bank, rank=4, seed=1), [stirred(engine.bank, rank=4, seed=2), broken(engine)]
+    seen = [
+        engine.infer(
+            lambda other=other: engine.logits(
+                [everywhere(some_ids(19, 1), mine), Sequence(ids=some_ids(23, 2), slot=other)]
+            )
+        )
+        for other in others
+    ]
+    assert seen[0].isfinite().all() and torch.equal(*seen)
+
+
+def broken(engine: Engine) -> Slot:
+    slot = stirred(engine.bank, rank=4, seed=3)
+    slot.master.fill_(math.nan)
+    slot.publish()
+    return slot
+
+
+def test_operators_that_compute_something_else_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = tiny_engine("llama")
+    monkeypatch.setattr(stepper, "compile_layers", refuse)
+    monkeypatch.setattr("liveoak.engine.attention.attend_rows", lambda query, *_, **__: query)  # pyright: ignore
+    with pytest.raises(Unavailable, match=r"fused passes differ by .* expected at most"):
+        engine.compile(load_settings().cache)
+    plain = engine_of("llama", fuses=False)
+    found, own = (one.infer(lambda one=one: one.logits([everywhere(some_ids(9))])) for one in (engine, plain))
+    assert torch.equal(found, own), "it goes on with the model's own code"
+
+
+def test_modules_of_other_kinds_stay_as_they_are() -> None:
+    class Centred(Norm):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x - x.mean(-1, keepdim=True))
+
+    class Swapped(Gate):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.down_proj(nn.functional.relu(self.gate_proj(x)) * self.up_proj(x))
+
+    whole = nn.ModuleList([Centred(torch.ones(8), 0), Swapped(7, 5, "relu", torch.float32), nn.Linear(3, 3)])
+    fused.fuse(whole)
+    assert all("forward" not in vars(module) for module in whole.modules())
