@@ -11,8 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from liveoak.adapters.lowrank import Part, adapted
+from liveoak.adapters.products import Product
 from liveoak.adapters.slots import Layout, Slot, Target, stack
 from liveoak.errors import UserError
+
+MOST_PACKED = 1 << 30
+"""Bytes of weights that are kept twice more for faster products."""
 
 
 class Route:
@@ -88,6 +92,7 @@ class SlottedLinear(nn.Module):
         self.in_features, self.out_features = base.in_features, base.out_features
         self.index = index
         self.bank = bank
+        self.product = Product(base.weight, base.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         route = self.bank.route
@@ -95,8 +100,8 @@ class SlottedLinear(nn.Module):
             return route.linear(self.index, x, self.weight, self.bias)
         if route is not None and torch.is_grad_enabled() and (route.trains or (x.requires_grad and not route.plain)):
             flat = x.reshape(-1, self.in_features)
-            return adapted(flat, self.weight, self.bias, route.parts, self.index).view(*x.shape[:-1], -1)
-        y = F.linear(x, self.weight, self.bias)
+            return adapted(flat, self.product, route.parts, self.index).view(*x.shape[:-1], -1)
+        y = F.linear(x, self.weight, self.bias) if torch.is_grad_enabled() else self.product.there(x)
         if route is None or route.plain:
             return y
         flat = route.add(self.index, x.reshape(-1, self.in_features), y.view(-1, self.out_features))
@@ -124,9 +129,10 @@ class Bank:
             raise UserError(
                 f"{type(model).__name__} has no linear layer that an adapter could change; take another prior"
             )
-        for index, (name, module) in enumerate(found):
+        self._layers = [SlottedLinear(module, index, self) for index, (_, module) in enumerate(found)]
+        for (name, _), layer in zip(found, self._layers, strict=True):
             parent, _, leaf = name.rpartition(".")
-            setattr(model.get_submodule(parent), leaf, SlottedLinear(module, index, self))
+            setattr(model.get_submodule(parent), leaf, layer)
         self.layout = Layout(
             tuple(Target(name=name, inputs=m.in_features, outputs=m.out_features) for name, m in found)
         )
@@ -141,6 +147,17 @@ class Bank:
             device=self.device,
             seed=seed,
         )
+
+    def pack(self) -> None:
+        """Make the layers' own products faster where there is an order for it, and not more than `MOST_PACKED` of them.
+
+        Raises:
+            what `Product.pack` raises.
+        """
+        size = sum(layer.weight.numel() * layer.weight.element_size() for layer in self._layers)
+        if self.device.type == "cpu" and self.dtype is torch.bfloat16 and size <= MOST_PACKED:
+            for layer in self._layers:
+                layer.product.pack()
 
     @contextmanager
     def routed(self, route: Route | OwnRoute) -> Generator[None]:

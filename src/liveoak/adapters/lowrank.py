@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from liveoak.adapters.products import Product
 from liveoak.adapters.slots import Slot
 
 _LEAF = torch.zeros(0, requires_grad=True)
@@ -30,20 +30,18 @@ class Part:
     slot: Slot | None
 
 
-def adapted(x: Tensor, weight: Tensor, bias: Tensor | None, parts: Sequence[Part], target: int) -> Tensor:
+def adapted(x: Tensor, product: Product, parts: Sequence[Part], target: int) -> Tensor:
     """x (T, inputs) -> (T, outputs), with gradients for x and for every slot that is open for them.
 
     A slot's gradients are added to `slot.gradient` by the backward pass itself; its weights are no leaves of the graph.
     """
-    return _Adapted.apply(x, _LEAF, weight, bias, parts, target)  # pyright: ignore[reportReturnType]
+    return _Adapted.apply(x, _LEAF, product, parts, target)  # pyright: ignore[reportReturnType]
 
 
 class _Adapted(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, _: Tensor, weight: Tensor, bias: Tensor | None, parts: Sequence[Part], target: int
-    ) -> Tensor:
-        y = F.linear(x, weight, bias)
+    def forward(ctx: Any, x: Tensor, _: Tensor, product: Product, parts: Sequence[Part], target: int) -> Tensor:
+        y = product.there(x)
         lows: list[Tensor] = []
         for part in parts:
             if part.slot is not None:
@@ -51,15 +49,15 @@ class _Adapted(torch.autograd.Function):
                 low = (x[part.start : part.end] @ a.t()).mul_(part.slot.scale)
                 y[part.start : part.end].addmm_(low, b.t())
                 lows.append(low)
-        ctx.parts, ctx.target = [part for part in parts if part.slot is not None], target
-        ctx.save_for_backward(x, weight, *lows)
+        ctx.product, ctx.parts, ctx.target = product, [part for part in parts if part.slot is not None], target
+        ctx.save_for_backward(x, *lows)
         return y
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        x, weight, *lows = ctx.saved_tensors
-        grad_x = grad_y @ weight if ctx.needs_input_grad[0] else None
+        x, *lows = ctx.saved_tensors
+        grad_x = ctx.product.back(grad_y) if ctx.needs_input_grad[0] else None
         for part, low in zip(ctx.parts, lows, strict=True):
             slot: Slot = part.slot
             a, b = slot.pairs[ctx.target]
@@ -71,4 +69,4 @@ class _Adapted(torch.autograd.Function):
                 grad_b.add_((low.t() @ own).t())
             if grad_x is not None:
                 grad_x[part.start : part.end].addmm_(grad_low, a)
-        return grad_x, None, None, None, None, None
+        return grad_x, None, None, None, None

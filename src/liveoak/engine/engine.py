@@ -6,6 +6,7 @@ learning breathes at every layer, forward and backward, so that a reply is delay
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from collections.abc import Sequence as Seq
 from dataclasses import replace
@@ -35,6 +36,7 @@ from liveoak.errors import Unavailable, UserError
 from liveoak.priors import Prior
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 SLICE = 384
 """Tokens that work which can wait runs at once, which bounds its memory, and on a GPU how long a reply waits for it."""
 
@@ -150,6 +152,10 @@ class Engine:
             undo()
             self._fused = False
             raise
+        try:
+            self.bank.pack()
+        except (AttributeError, RuntimeError) as error:  # torch's own, and not of its stable interface
+            _log.info("the layers' products stay as they are: %s", error)
 
     def _whole(self, samples: Seq[Seq[int]], slot: Slot | None) -> Tensor:
         return self.logits([Sequence(ids=tuple(ids), slot=slot, wanted=tuple(range(len(ids)))) for ids in samples])
