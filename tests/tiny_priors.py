@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
+import pytest
 import torch
 import transformers
 from torch import Tensor, nn
 
 from liveoak.adapters import Bank, Slot
-from liveoak.engine import Engine, Sequence
+from liveoak.config import load_settings
+from liveoak.engine import Engine, Sequence, stepper
+from liveoak.errors import Unavailable
 from liveoak.priors import ChatTokenizer, Prior
 from liveoak.priors.scratch import byte_tokenizer
 
@@ -129,6 +133,21 @@ def tiny_prior(family: str, *, dtype: torch.dtype = torch.float32) -> Prior:
 
 def tiny_engine(family: str = "llama", *, dtype: torch.dtype = torch.float32) -> Engine:
     return Engine(tiny_prior(family, dtype=dtype))
+
+
+def refuse(*_: Any, **__: Any) -> None:
+    raise Unavailable("not now")
+
+
+@cache
+def swift_engine(family: str, *, graphs: bool = False, dtype: torch.dtype = torch.float32) -> Engine:
+    """On our own operators; with `graphs` its layers are compiled for steps too. The same one each time."""
+    engine = tiny_engine(family, dtype=dtype)
+    with pytest.MonkeyPatch.context() as patch:
+        if not graphs:
+            patch.setattr(stepper, "compile_layers", refuse)
+        engine.compile(load_settings().cache)
+    return engine
 
 
 def stirred(bank: Bank, *, rank: int = 4, seed: int = 1, alpha: float | None = None, size: float = 0.1) -> Slot:

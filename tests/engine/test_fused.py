@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_priors import FAMILIES, everywhere, some_ids, stirred, tiny_engine
+from tiny_priors import FAMILIES, everywhere, refuse, some_ids, stirred, swift_engine, tiny_engine
 from torch import Tensor, nn
 
 from liveoak.adapters import Slot
@@ -30,20 +29,6 @@ dtypes = st.sampled_from(list(FORMATS))
 @pytest.fixture(autouse=True, scope="module")
 def _loaded() -> None:
     kernels.load(load_settings().cache)
-
-
-def refuse(*_: Any, **__: Any) -> None:
-    raise Unavailable("not now")
-
-
-@cache
-def engine_of(family: str, *, fuses: bool = True, dtype: torch.dtype = torch.float32) -> Engine:
-    engine = tiny_engine(family, dtype=dtype)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stepper, "compile_layers", refuse)
-        if fuses:
-            engine.compile(load_settings().cache)
-    return engine
 
 
 def random(*shape: int, dtype: torch.dtype, seed: int) -> Tensor:
@@ -242,7 +227,7 @@ def gradient(engine: Engine, examples: list[Example]) -> Tensor:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_each_family_computes_what_its_own_code_does(family: str) -> None:
-    plain, ours = engine_of(family, fuses=False), engine_of(family)
+    plain, ours = tiny_engine(family), swift_engine(family)
     assert ours._fused  # pyright: ignore[reportPrivateUsage]
     logits: list[Tensor] = []
     for engine in (plain, ours):
@@ -263,13 +248,13 @@ def test_rotary_families_are_taken_over_whole() -> None:
     for family in ("llama", "qwen3", "gemma3", "mistral"):
         kinds = [
             type(module).__name__
-            for module in engine_of(family)._decoder.modules()  # pyright: ignore[reportPrivateUsage]
+            for module in swift_engine(family)._decoder.modules()  # pyright: ignore[reportPrivateUsage]
             if "forward" in vars(module)
         ]
         assert len(kinds) == len(
             [
                 module
-                for module in engine_of(family)._decoder.modules()  # pyright: ignore[reportPrivateUsage]
+                for module in swift_engine(family)._decoder.modules()  # pyright: ignore[reportPrivateUsage]
                 if type(module).__name__.endswith(("RMSNorm", "MLP", "Attention"))
             ]
         )
@@ -278,7 +263,7 @@ def test_rotary_families_are_taken_over_whole() -> None:
 @pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize("family", ["llama", "gemma2"])
 def test_neighbours_are_not_felt_by_a_bit(family: str, dtype: torch.dtype) -> None:
-    engine = engine_of(family, dtype=dtype)
+    engine = swift_engine(family, dtype=dtype)
     mine, others = stirred(engine.bank, rank=4, seed=1), [stirred(engine.bank, rank=4, seed=2), broken(engine)]
     seen = [
         engine.infer(
@@ -304,9 +289,22 @@ def test_operators_that_compute_something_else_are_not_taken(monkeypatch: pytest
     monkeypatch.setattr("liveoak.engine.attention.attend_rows", lambda query, *_, **__: query)  # pyright: ignore
     with pytest.raises(Unavailable, match=r"fused passes differ by .* expected at most"):
         engine.compile(load_settings().cache)
-    plain = engine_of("llama", fuses=False)
+    plain = tiny_engine("llama")
     found, own = (one.infer(lambda one=one: one.logits([everywhere(some_ids(9))])) for one in (engine, plain))
     assert torch.equal(found, own), "it goes on with the model's own code"
+
+
+def test_operators_that_break_leave_the_model_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> Tensor:
+        raise RuntimeError("not my shape")
+
+    engine, plain = tiny_engine("llama"), tiny_engine("llama")
+    monkeypatch.setattr(stepper, "compile_layers", refuse)
+    monkeypatch.setattr("liveoak.engine.attention.attend_rows", broken)
+    with pytest.raises(Unavailable, match=r"fused passes of LlamaForCausalLM cannot be run: not my shape"):
+        engine.compile(load_settings().cache)
+    found, own = (one.infer(lambda one=one: one.logits([everywhere(some_ids(9))])) for one in (engine, plain))
+    assert torch.equal(found, own)
 
 
 def test_modules_of_other_kinds_stay_as_they_are() -> None:

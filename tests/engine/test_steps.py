@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import pytest
 import torch
-from tiny_priors import FAMILIES, some_ids, stirred, tiny_engine
+from tiny_priors import FAMILIES, refuse, some_ids, stirred, swift_engine, tiny_engine
 
 from liveoak.adapters import Slot
 from liveoak.config import load_settings
@@ -18,20 +17,6 @@ from liveoak.records import Sampling
 TOLERANCE = {torch.float32: 5e-5, torch.bfloat16: 0.1}
 COMPILED = ("llama", "gemma3")
 """One kind of layer, and two."""
-
-
-def refuse(*_: Any, **__: Any) -> None:
-    raise Unavailable("not now")
-
-
-@cache
-def engine_of(family: str, *, graphs: bool = False, dtype: torch.dtype = torch.float32) -> Engine:
-    engine = tiny_engine(family, dtype=dtype)
-    with pytest.MonkeyPatch.context() as patch:
-        if not graphs:
-            patch.setattr(stepper, "compile_layers", refuse)
-        engine.compile(load_settings().cache)
-    return engine
 
 
 def ask(ids: tuple[int, ...], slot: Slot | None = None, **sampling: Any) -> Request:
@@ -61,24 +46,24 @@ def mixed(engine: Engine) -> list[Request]:
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_steps_are_cached_decoding_of_every_family(family: str, dtype: torch.dtype) -> None:
-    engine = engine_of(family, dtype=dtype)
+    engine = swift_engine(family, dtype=dtype)
     check_uncached(engine, mixed(engine), TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("family", COMPILED)
 def test_compiled_steps_are_too(family: str) -> None:
-    engine = engine_of(family, graphs=True)
+    engine = swift_engine(family, graphs=True)
     taken = engine._stepper  # pyright: ignore[reportPrivateUsage]
     assert taken is not None and taken.compiled
     compared = check_uncached(engine, mixed(engine), TOLERANCE[torch.float32])
-    plain = Decoder(engine_of(family)).generate(mixed(engine_of(family)))
+    plain = Decoder(swift_engine(family)).generate(mixed(swift_engine(family)))
     assert [[drawn.id for drawn in each.drawn] for each in compared] == [
         [drawn.id for drawn in each.drawn] for each in plain
     ]
 
 
 def test_most_tokens_are_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = engine_of("llama", graphs=True)
+    engine = swift_engine("llama", graphs=True)
     sizes: list[int] = []
     step = engine.step
     monkeypatch.setattr(engine, "step", lambda ids, *rest: (sizes.append(len(ids)), step(ids, *rest))[1])
@@ -88,7 +73,7 @@ def test_most_tokens_are_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_reply_is_the_same_to_the_bit_whoever_steps_or_reads_beside_it() -> None:
-    engine = engine_of("llama", graphs=True)
+    engine = swift_engine("llama", graphs=True)
     mine = ask(some_ids(21, 4), stirred(engine.bank, rank=4, seed=1), max_tokens=30, top_logprobs=3)
     alone = Decoder(engine).generate([mine])[0]
     broken = stirred(engine.bank, rank=4, seed=2)
@@ -107,7 +92,7 @@ def test_a_reply_is_the_same_to_the_bit_whoever_steps_or_reads_beside_it() -> No
 
 
 def test_a_slot_published_within_a_reply_is_used_from_then_on() -> None:
-    engine = engine_of("llama")
+    engine = swift_engine("llama")
     slot = stirred(engine.bank, rank=4, seed=1)
     decoder = Decoder(engine)
     ticket = decoder.submit(ask(some_ids(12, 1), slot, max_tokens=10))
@@ -126,7 +111,7 @@ def test_a_slot_published_within_a_reply_is_used_from_then_on() -> None:
 
 
 def test_a_machine_compiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine_of("llama", graphs=True)
+    swift_engine("llama", graphs=True)
     monkeypatch.setattr(compiled, "_compile", refuse)
     again = tiny_engine("llama")
     again.compile(load_settings().cache)

@@ -7,7 +7,7 @@ learning breathes at every layer, forward and backward, so that a reply is delay
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Seq
 from dataclasses import replace
 from pathlib import Path
@@ -144,18 +144,24 @@ class Engine:
                 raise Unavailable(f"steps of {type(self.model).__name__} cannot be run: {error}") from error
             require_same(found, own, what="compiled steps", dtype=self.dtype)
         self._stepper = stepper
-        undo, self._fused = fuse(self._decoder), True
-        try:
-            for slot, own in tried.items():
-                require_same(self._whole(samples, slot), own, what="fused passes", dtype=self.dtype)
-        except Unavailable:
-            undo()
-            self._fused = False
-            raise
+        self._fuse(samples, tried)
         try:
             self.bank.pack()
         except (AttributeError, RuntimeError) as error:  # torch's own, and not of its stable interface
             _log.info("the layers' products stay as they are: %s", error)
+
+    def _fuse(self, samples: Seq[Seq[int]], tried: Mapping[Slot | None, Tensor]) -> None:
+        """Have our operators run passes, if they make the logits that the model's own code made of the samples."""
+        undo, self._fused = fuse(self._decoder), True
+        try:
+            for slot, own in tried.items():
+                require_same(self._whole(samples, slot), own, what="fused passes", dtype=self.dtype)
+        except Exception as error:  # the border: whatever other code does with our operators
+            undo()
+            self._fused = False
+            if isinstance(error, Unavailable):
+                raise
+            raise Unavailable(f"fused passes of {type(self.model).__name__} cannot be run: {error}") from error
 
     def _whole(self, samples: Seq[Seq[int]], slot: Slot | None) -> Tensor:
         return self.logits([Sequence(ids=tuple(ids), slot=slot, wanted=tuple(range(len(ids)))) for ids in samples])

@@ -15,6 +15,7 @@
 namespace {
 
 constexpr int LANES = 16;
+constexpr int64_t GRAIN = 1 << 14;  // numbers read below which a second thread costs more than it saves
 
 typedef float Lanes __attribute__((vector_size(4 * LANES), aligned(4)));
 typedef float Quad __attribute__((vector_size(16)));

@@ -20,8 +20,6 @@ using torch::stable::Tensor;
 
 namespace {
 
-constexpr int64_t GRAIN = 1 << 14;  // numbers read below which a second thread costs more than it saves
-
 inline int64_t whole(int64_t size) { return (size + LANES - 1) / LANES * LANES; }
 inline float sum_of(Lanes x) { return totals(x, x, x, x)[0]; }
 
@@ -44,7 +42,7 @@ void over(int64_t count, int64_t each, const Work& work) {
   torch::stable::parallel_for(0, count, std::max<int64_t>(1, GRAIN / std::max<int64_t>(1, each)), work);
 }
 
-// Calls work(i, lanes) for whole vectors, and work(i, lane) for each number left over.
+// Calls `vectors` with the place of each whole vector, and `numbers` with that of each number left over.
 template <class Vectors, class Numbers>
 inline void along(int64_t size, const Vectors& vectors, const Numbers& numbers) {
   int64_t i = 0;
@@ -148,7 +146,7 @@ inline std::pair<Lanes, Lanes> activate(Lanes x, int64_t kind) {
   return {x * s, s + x * s * (1.0f - s) * (2.0f * ROOT) * (1.0f + 3.0f * CUBE * x * x)};
 }
 
-// Calls work(gates, ups, store) for all numbers, those that fill no vector too.
+// Up to a vector of numbers; what is missing counts as 0.
 template <class T>
 struct Some {
   const T* from;

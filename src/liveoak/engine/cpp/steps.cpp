@@ -23,7 +23,6 @@ namespace {
 constexpr int WIDE = 4;             // weight rows at a time
 constexpr int TALL = 4;             // tokens at a time
 constexpr int AHEAD = 2 * WIDE;     // weight rows between one that is used and one that is asked for
-constexpr int64_t GRAIN = 1 << 14;  // numbers read below which a second thread costs more than it saves
 
 // What a row's slot adds: b (outputs, rank) times low (rank) = scale * a x. A rank of 0 adds nothing.
 template <class T>
