@@ -21,7 +21,10 @@ def test_every_entry_has_a_line_and_every_built_in_one_a_world_of_its_name():
     assert len(names) == len(set(names)) >= 17
     for entry in worlds():
         assert entry.about
-        if entry.factory.startswith("liveoak.worlds.built_in") or entry.factory.startswith("liveoak.worlds.games"):
+        if entry.needs is not None:
+            with pytest.raises(BadSettings, match=f"missing a required argument: '{entry.needs}'"):
+                world(entry.name)
+        elif entry.factory.startswith("liveoak.worlds.built_in") or entry.factory.startswith("liveoak.worlds.games"):
             assert world(entry.name).name == entry.name
             assert entry.extra is None
 

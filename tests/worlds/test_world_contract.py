@@ -16,7 +16,11 @@ from liveoak.worlds.built_in import Bandit, Switches
 from liveoak.worlds.built_in.bandit import Machine
 from liveoak.worlds.built_in.switches import Lamps
 
-BUILT_IN = [entry.name for entry in worlds() if entry.extra is None and entry.factory.startswith("liveoak.")]
+BUILT_IN = [
+    entry.name
+    for entry in worlds()
+    if entry.extra is None and entry.needs is None and entry.factory.startswith("liveoak.")
+]
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in BUILT_IN),
     ("switches", {"switches": 6, "slack": 0, "rule": 719}),

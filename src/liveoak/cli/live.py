@@ -149,9 +149,12 @@ def _list(options: Options) -> None:
 
     found = worlds()
     if options.json:
-        print_json([{"name": one.name, "about": one.about, "extra": one.extra} for one in found])
+        print_json([{"name": one.name, "about": one.about, "extra": one.extra, "needs": one.needs} for one in found])
     else:
-        rows = [(one.name, one.about, f"liveoak[{one.extra}]" if one.extra else "") for one in found]
+        rows = [
+            (one.name, one.about, f"liveoak[{one.extra}]" if one.extra else f"--option {one.needs}=" if one.needs else "")
+            for one in found
+        ]
         print_table(("world", "about", "needs"), rows)
 
 

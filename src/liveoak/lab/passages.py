@@ -4,37 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from liveoak.errors import StorageError, UserError
-from liveoak.records import QA
+from liveoak.worlds import AskedText, read_texts
 
 DATA = "LIVEOAK_DATA"
 _PARAGRAPH = 400
 """A paragraph of general text has at least so many characters; shorter lines are headings and the like."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Passage:
-    """A text and questions that it answers."""
-
-    title: str
-    text: str
-    questions: tuple[QA, ...]
-
-
-class _Question(BaseModel):
-    question: str
-    answer: str
-
-
-class _Passage(BaseModel):
-    title: str
-    context: str
-    questions: list[_Question]
+Passage = AskedText
+"""What a text with questions is called in this field."""
 
 
 def squad_passages(count: int, name: str = "train", first: int = 0) -> tuple[Passage, ...]:
@@ -46,26 +28,26 @@ def squad_passages(count: int, name: str = "train", first: int = 0) -> tuple[Pas
         UserError: LIVEOAK_DATA is not set, or holds fewer.
         StorageError: a file that is not of the expected form.
     """
-    path = _find(f"squad/{name}.json")
+    path = passages_file(name)
     try:
-        read = TypeAdapter(list[_Passage]).validate_python(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, ValidationError) as error:
-        raise StorageError(f"{path}: expected a list of {{title, context, questions}}: {error}") from None
-    found = tuple(
-        Passage(
-            title=one.title.replace("_", " "),
-            text=one.context,
-            questions=tuple(QA(question=pair.question, answer=pair.answer) for pair in one.questions),
-        )
-        for one in read
-        if one.questions
-    )
+        found = read_texts(path)
+    except (OSError, ValueError) as error:
+        raise StorageError(str(error)) from None
     if len(found) < first + count:
         raise UserError(
             f"{path} has {len(found)} passages with questions, {count} were asked for, from place {first} on: "
             "ask for fewer"
         )
     return found[first : first + count]
+
+
+def passages_file(name: str) -> Path:
+    """Where the selection `name` is.
+
+    Raises:
+        UserError: LIVEOAK_DATA is not set, or does not hold it.
+    """
+    return _find(f"squad/{name}.json")
 
 
 class _Edited(BaseModel):

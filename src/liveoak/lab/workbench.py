@@ -12,10 +12,11 @@ import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import torch
 
-from liveoak.adapters import Slot
+from liveoak.adapters import Slot, load_snapshot
 from liveoak.config import Settings
 from liveoak.engine import Decoder, Engine, Request, Scheduler, only_team
 from liveoak.engine import Sequence as Tokens
@@ -23,6 +24,7 @@ from liveoak.gate import Gate, temper
 from liveoak.lab.exam import MAX_TOKENS
 from liveoak.learning.general import anchors, ground
 from liveoak.learning.objective import Example
+from liveoak.learning.reader import Reader
 from liveoak.learning.recipe import Recipe
 from liveoak.learning.study import Study
 from liveoak.records import Lesson, Message, Origin, Sampling
@@ -70,13 +72,22 @@ class Workbench:
         """In which number format."""
         return str(self._engine.dtype).removeprefix("torch.")
 
-    def study(self, lesson: Lesson, recipe: Recipe, steps: int | None = None) -> Studied:
-        """Write a lesson into a fresh slot. Raises as `Study.study`."""
+    def study(
+        self, lesson: Lesson, recipe: Recipe, steps: int | None = None, slow: Slot | None = None, window: int = 0
+    ) -> Studied:
+        """Write a lesson into a fresh slot, or into a copy of `slow`, in windows of so many tokens if they are given.
+
+        Raises as `Study.study`.
+        """
         study = Study(self._engine, self._decoder, recipe, self._anchors)
-        slot = self._engine.bank.new_slot(rank=recipe.rank, seed=0)
+        slot = self._engine.bank.new_slot(rank=recipe.rank, seed=0) if slow is None else slow.fork()
+        slot.forget_steps()
         began = time.perf_counter()
         start = slot.master.clone()
-        done = study.study(lesson, slot, steps=steps)
+        if window:
+            done = Reader(study, self._engine.tokenizer.encode, window).read([lesson], slot).studied
+        else:
+            done = study.study(lesson, slot, steps=steps)
         share = temper(self._engine, self._gate, slot, start, None, self._settings.gate)
         return Studied(
             slot=slot,
@@ -87,10 +98,21 @@ class Workbench:
             tokens_processed=done.tokens_processed,
         )
 
+    def load(self, folder: Path) -> Slot:
+        """Weights from a snapshot."""
+        return load_snapshot(self._engine.bank, folder, optimizer=False)
+
+    def tokens(self, text: str) -> int:
+        """How many the text has."""
+        return len(self._engine.tokenizer.encode(text))
+
     def answers(self, slot: Slot | None, prompts: Sequence[str]) -> list[str]:
         """Greedy replies of at most `MAX_TOKENS`."""
+        return self.replies(slot, prompts, Sampling(temperature=0.0, max_tokens=MAX_TOKENS))
+
+    def replies(self, slot: Slot | None, prompts: Sequence[str], sampling: Sampling) -> list[str]:
+        """One reply to each prompt, from an empty context."""
         render = self._engine.tokenizer.render
-        sampling = Sampling(temperature=0.0, max_tokens=MAX_TOKENS)
         requests = [
             Request(
                 ids=render([Message(role="user", content=prompt)], add_generation_prompt=True).ids,
@@ -119,8 +141,8 @@ class Workbench:
         return self._gate.divergence(slot)
 
     @cached_property
-    def _anchors(self) -> list[Example]:
-        return anchors(self._engine, ground(self._engine, self._decoder, self._settings.cache.expanduser()))
+    def _anchors(self) -> Sequence[Example]:
+        return anchors(self._engine, ground(self._engine, self._decoder, self._settings.cache))
 
     @cached_property
     def _frozen_costs(self) -> list[float]:

@@ -112,8 +112,8 @@ class Course:
         if self._material.past is not None and recipe.past > 0:
             repeats = self._material.past.deal(max(1, int(self._count * recipe.past)), rng)
             examples += [self._example(item) for item in repeats]
-        anchors = list(self._material.anchors)
-        examples += rng.sample(anchors, min(recipe.anchors, len(anchors)))
+        anchors = self._material.anchors
+        examples += [anchors[place] for place in rng.sample(range(len(anchors)), min(recipe.anchors, len(anchors)))]
         rate = rate_at(recipe.rate, self.taken, self.steps)
         return Stride(update=self._update, examples=sorted(examples, key=lambda e: e.ids), rate=rate)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence as Seq
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
-import torch
 from pydantic import TypeAdapter, ValidationError
 
 from liveoak.engine import Decoder, Engine, Request, Sequence
@@ -41,12 +42,11 @@ PROMPTS = (
     "Name two animals that live in the sea.",
     "Where would you look for a book? Answer in a few words.",
 )
-FREE_TEXTS = 12
+FREE_TEXTS = 100
+"""With a dozen, a long lesson learned these by heart and lost all others: docs/decisions/015-more-anchors.md."""
 _REPLY_TOKENS = 40
 _TEXT_TOKENS = 64
 _DRAWN = TypeAdapter(tuple[tuple[tuple[int, ...], tuple[int, ...]], ...])
-_TOGETHER = 8
-"""Sequences run at once, so that their logits stay small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def ground(engine: Engine, decoder: Decoder, cache: Path) -> Ground:
     Raises:
         StorageError: it cannot be kept in the cache.
     """
-    path = cache / "ground" / f"{engine.prior.fingerprint[:24]}.json"
+    path = cache.expanduser() / "ground" / f"{engine.prior.fingerprint[:24]}-{len(PROMPTS) + FREE_TEXTS}.json"
     found = _read(path)
     if found is None:
         _keep(path, _draw(engine, decoder))
@@ -82,20 +82,39 @@ def _read(path: Path) -> Ground | None:
     return Ground(drawn)
 
 
-def anchors(engine: Engine, known: Ground) -> list[Example]:
-    """Examples whose teacher is the prior itself, (P, V) log-probabilities kept in half precision."""
-    examples: list[Example] = []
-    for start in range(0, len(known.sequences), _TOGETHER):
-        some = known.sequences[start : start + _TOGETHER]
-        batch = [Sequence(ids=ids, wanted=wanted) for ids, wanted in some]
-        together = engine.infer(lambda batch=batch: engine.logits(batch).log_softmax(-1).to(torch.float16))
-        # Cloned outside inference mode, so that the backward pass may keep it.
-        teachers = together.clone().split([len(wanted) for _, wanted in some])
-        examples.extend(
-            Example(signal=ANCHOR, ids=ids, wanted=wanted, credit=(1.0,) * len(wanted), teacher=teacher)
-            for (ids, wanted), teacher in zip(some, teachers, strict=True)
-        )
-    return examples
+class _Anchors(Seq[Example]):
+    """The ground as examples whose teacher is the prior itself, asked again each time that one is taken.
+
+    Its log-probabilities, (P, V), are megabytes for each: of many examples they are not held, and a lesson takes few.
+    """
+
+    def __init__(self, engine: Engine, known: Ground) -> None:
+        self._engine, self._sequences = engine, known.sequences
+
+    def __len__(self) -> int:
+        return len(self._sequences)
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Example]: ...
+    def __getitem__(self, index: int | slice) -> Example | list[Example]:
+        if isinstance(index, slice):
+            return [as_prior(self._engine, *one) for one in self._sequences[index]]
+        return as_prior(self._engine, *self._sequences[index])
+
+
+def anchors(engine: Engine, known: Ground) -> Seq[Example]:
+    """Anchors of the whole ground."""
+    return _Anchors(engine, known)
+
+
+def as_prior(engine: Engine, ids: tuple[int, ...], wanted: tuple[int, ...]) -> Example:
+    """What the prior says at these places, as something to be held to."""
+    batch = [Sequence(ids=ids, wanted=wanted)]
+    teacher = engine.infer(lambda: engine.logits(batch).log_softmax(-1))
+    # Cloned outside inference mode, so that the backward pass may keep it.
+    return Example(signal=ANCHOR, ids=ids, wanted=wanted, credit=(1.0,) * len(wanted), teacher=teacher.clone())
 
 
 def _draw(engine: Engine, decoder: Decoder) -> list[tuple[list[int], list[int]]]:

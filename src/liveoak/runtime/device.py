@@ -79,7 +79,7 @@ def compile_steps(engine: Engine, wanted: str, cache: Path) -> None:
     if wanted == "off" or (wanted == "auto" and (engine.device.type != "cpu" or size < WORTH_COMPILING)):
         return
     try:
-        engine.compile(cache)
+        engine.compile(cache.expanduser())
     except (Unavailable, StorageError) as error:
         if wanted == "on":
             raise

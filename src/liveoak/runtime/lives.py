@@ -139,8 +139,6 @@ def open_life(
         engine = scheduler.run(lambda: load_engine(settings, scheduler, on_fetch, prior=order.prior, dtype=dtype))
         held = None
         if order.anchor and order.prior != "scratch":
-            held = Anchors(
-                engine, anchors(engine, ground(engine, Decoder(engine, kind="study"), settings.cache.expanduser()))
-            )
+            held = Anchors(engine, anchors(engine, ground(engine, Decoder(engine, kind="study"), settings.cache)))
         with Life(folder, order, engine, anchors=held) as life:
             yield life

@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from liveoak.adapters import Slot
 from liveoak.config import Settings
@@ -78,7 +77,7 @@ class Teacher:
 
     @cached_property
     def reader(self) -> Reader:
-        known = anchors(self._engine, ground(self._engine, self._decoder, Path(self._settings.cache)))
+        known = anchors(self._engine, ground(self._engine, self._decoder, self._settings.cache))
         study = Study(self._engine, self._decoder, self._recipe, known)
         return Reader(study, self._engine.tokenizer.encode, self._settings.max_lesson_tokens)
 

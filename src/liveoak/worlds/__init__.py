@@ -5,6 +5,7 @@ was made.
 """
 
 from liveoak.worlds.built_in.study import Entry, Material, Question, Source
+from liveoak.worlds.built_in.texts import AskedText, questions_of, read_texts
 from liveoak.worlds.contract import check, violations
 from liveoak.worlds.episodes import Episode, Policy, expert, guessing, mediocre, play
 from liveoak.worlds.grading import answered, f1, normalised
@@ -18,6 +19,7 @@ from liveoak.worlds.seeds import Split, seed_of, seeds, split_of
 __all__ = [
     "MOST_FACTS",
     "About",
+    "AskedText",
     "Choices",
     "Entry",
     "Episode",
@@ -46,6 +48,8 @@ __all__ = [
     "mediocre",
     "normalised",
     "play",
+    "questions_of",
+    "read_texts",
     "seed_of",
     "seeds",
     "split_of",

@@ -38,10 +38,12 @@ class WorldEntry:
     """`module:function`, imported when asked for."""
     extra: str | None = None
     """The extra of liveoak that must be installed for it."""
+    needs: str | None = None
+    """The option that must be given."""
 
 
-def _own(name: str, factory: str, about: str) -> WorldEntry:
-    return WorldEntry(name=name, about=about, factory=f"{_HERE}.{factory}")
+def _own(name: str, factory: str, about: str, needs: str | None = None) -> WorldEntry:
+    return WorldEntry(name=name, about=about, factory=f"{_HERE}.{factory}", needs=needs)
 
 
 def _foreign(name: str, about: str, module: str, extra: str = "worlds") -> WorldEntry:
@@ -54,6 +56,7 @@ _ENTRIES = (
     _own("journey", "built_in:Journey", "the first decision shows only in the last reward"),
     _own("ledger", "built_in:Ledger", "names and numbers over several pages, then an exam"),
     _own("handbook", "built_in:HandbookPages", "the handbook of an invented firm page by page, then an exam"),
+    _own("texts", "built_in:Texts", "your own texts with questions, from a JSON file", needs="file"),
     _own("nim", "games:nim", "take stones; who takes the last wins"),
     _own("tictactoe", "games:tictactoe", "three in a row on three by three"),
     _own("connect3", "games:connect3", "three in a row, and stones fall"),
@@ -117,7 +120,7 @@ def source(name: str, **options: Any) -> Source:
         if isinstance(rules, Study):
             return rules.source
     raise BadSettings(
-        f"world {name!r} has no pages to read and questions about them: take `ledger`, `handbook`, or a "
+        f"world {name!r} has no pages to read and questions about them: take `ledger`, `handbook`, `texts`, or a "
         "package.module:function of your own that returns a source of material"
     )
 

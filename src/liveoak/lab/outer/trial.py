@@ -49,6 +49,8 @@ class Trial:
     """Each question's true answer is another one's: there is nothing to gain from what was read."""
     arms: bool = True
     """Whether fixed ways are examined too."""
+    elsewhere: tuple[tuple[str, Ledger], ...] = ()
+    """Other ledgers by name, on which start and end are examined without learning from them."""
 
 
 def run(trial: Trial) -> dict[str, float]:
@@ -67,7 +69,7 @@ def _lived(trial: Trial, engine: Engine) -> dict[str, float]:
     slow = engine.bank.new_slot(rank=TAUGHT.rank, seed=trial.seed)
     begin(lives, slow, material, trial.begun, seed=trial.seed)
     examined = _Examined(trial, lives, material)
-    figures = examined.by(START, slow, None)
+    figures = examined.by(START, slow, None) | _elsewhere(trial, lives, START, slow)
     if trial.arms:
         ways: Mapping[str, Policy] = {**FIXED, KNOWING: mediocre(1.0)}
         for name, policy in ways.items():
@@ -78,7 +80,16 @@ def _lived(trial: Trial, engine: Engine) -> dict[str, float]:
         failed += len(done.failures)
         figures[f"reward@{done.number + 1}"] = mean(done.accounts, lambda one: one.reward(trial.prices))
         figures[f"learned@{done.number + 1}"] = mean(done.accounts, lambda one: float(one.count("learn")))
-    return figures | examined.by(AFTER, slow, None) | {"failed": float(failed)}
+    figures |= examined.by(AFTER, slow, None) | _elsewhere(trial, lives, AFTER, slow)
+    return figures | {"failed": float(failed)}
+
+
+def _elsewhere(trial: Trial, lives: Lives, arm: str, slow: Slot) -> dict[str, float]:
+    figures: dict[str, float] = {}
+    for name, ledger in trial.elsewhere:
+        other = replace(trial, ledger=ledger, elsewhere=())
+        figures |= _Examined(other, lives, material_of(other)).by(f"{arm}, {name}", slow, None)
+    return figures
 
 
 class _Examined:

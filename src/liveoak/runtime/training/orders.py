@@ -9,12 +9,13 @@ from liveoak.learning.outer.life import LifeSettings
 from liveoak.learning.outer.outer import OuterSettings
 from liveoak.learning.outer.pricing import Prices
 from liveoak.learning.outer.recipe import TAUGHT
-from liveoak.learning.outer.tools import GRADED
+from liveoak.learning.outer.tools import GRADED, PLAIN
 from liveoak.learning.recipe import Recipe
 from liveoak.runtime.kept import OrderFile
 from liveoak.worlds import Source, seed_of
 
 _READ = "Read page by page. Say what to do with each: learn low, learn medium, learn high, note or skip."
+_READ_PLAINLY = "Read page by page. Say what to do with each: learn, note or skip."
 
 
 class TrainOrder(BaseModel):
@@ -29,6 +30,10 @@ class TrainOrder(BaseModel):
     """Of the prior's weights, filled in when the training begins."""
     streams: int = Field(default=2, ge=1)
     lives: int = Field(default=4, ge=2)
+    graded: bool = True
+    """Texts can be learned with low, medium or high effort; else with medium effort alone."""
+    parts: int = Field(default=8, ge=1)
+    passes: int = Field(default=3, ge=1)
     price_trained: float = Field(default=0.0, ge=0)
     price_noted: float = Field(default=0.0, ge=0)
     price_damage: float = Field(default=0.0, ge=0)
@@ -52,7 +57,14 @@ class TrainOrder(BaseModel):
 
     @property
     def outer(self) -> OuterSettings:
-        return OuterSettings(streams=self.streams, lives=self.lives, rate=self.rate, exam=self.exam)
+        return OuterSettings(
+            streams=self.streams,
+            lives=self.lives,
+            parts=self.parts,
+            passes=self.passes,
+            rate=self.rate,
+            exam=self.exam,
+        )
 
     @property
     def beginning(self) -> BeginningSettings:
@@ -63,8 +75,8 @@ class TrainOrder(BaseModel):
         if taught:
             return LifeSettings(window=self.window or 448, note_room=48 if self.note_room is None else self.note_room)
         return LifeSettings(
-            acts=GRADED,
-            instructions=_READ,
+            acts=GRADED if self.graded else PLAIN,
+            instructions=_READ if self.graded else _READ_PLAINLY,
             window=self.window or 1024,
             note_room=256 if self.note_room is None else self.note_room,
             steps=None,

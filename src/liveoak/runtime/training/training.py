@@ -34,7 +34,7 @@ from liveoak.learning.outer.life import Lives
 from liveoak.learning.outer.outer import Outer, OuterRound
 from liveoak.learning.outer.policies import AFTER
 from liveoak.learning.outer.pricing import mean
-from liveoak.runtime.device import load_engine
+from liveoak.runtime.device import compile_steps, load_engine
 from liveoak.runtime.diary import Diary
 from liveoak.runtime.kept import Checkpoints, hold
 from liveoak.runtime.training.examined import ArmFigures, Examiner
@@ -201,10 +201,15 @@ def open_training(
     dtype = "float32" if order.prior == "scratch" else settings.dtype
     made = source(order.world, **order.options)
 
+    def load() -> Engine:
+        engine = load_engine(settings, scheduler, on_fetch, prior=order.prior, dtype=dtype)
+        compile_steps(engine, settings.compile, settings.cache)
+        return engine
+
     with only_team(settings.threads or os.cpu_count() or 1) as scheduler:
-        engine = scheduler.run(lambda: load_engine(settings, scheduler, on_fetch, prior=order.prior, dtype=dtype))
+        engine = scheduler.run(load)
         held: Sequence[Example] = ()
         if recipe_of(is_taught(made)).anchors and order.prior != "scratch":
-            held = anchors(engine, ground(engine, Decoder(engine, kind="study"), settings.cache.expanduser()))
+            held = anchors(engine, ground(engine, Decoder(engine, kind="study"), settings.cache))
         with Training(folder, order, engine, settings, anchors=held) as training:
             yield training

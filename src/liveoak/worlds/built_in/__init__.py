@@ -12,6 +12,7 @@ from liveoak.worlds.built_in.reading import HandbookPages
 from liveoak.worlds.built_in.rooms import Rooms
 from liveoak.worlds.built_in.study import Material, Question, Study
 from liveoak.worlds.built_in.switches import Switches
+from liveoak.worlds.built_in.texts import Texts
 
 __all__ = [
     "Bandit",
@@ -25,4 +26,5 @@ __all__ = [
     "Rooms",
     "Study",
     "Switches",
+    "Texts",
 ]

@@ -1,0 +1,163 @@
+"""The experiment `book`: one article many windows long, read once in windows, and asked about from beginning to end.
+
+The article is the one with the most passages in the selection that nothing was chosen on. What is asked after the last
+window is about all of them; arms that keep text in sight have the room of one window for it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+from liveoak import __version__
+from liveoak.errors import UserError
+from liveoak.lab.intervals import paired_bootstrap
+from liveoak.lab.lives.tables import figure_of
+from liveoak.lab.machine import describe_machine
+from liveoak.lab.order import Order
+from liveoak.lab.outer import sights
+from liveoak.lab.outer.bench import Bench, examined, nothing
+from liveoak.lab.outer.passages import AFTER, BEFORE, CLOSED, NOTED, READ, RETRIEVED, ROUNDS, TRUNCATED
+from liveoak.lab.outer.slow import texts_order, trained
+from liveoak.lab.parts import Parts
+from liveoak.lab.passages import Passage, general_paragraphs, passages_file
+from liveoak.lab.recipes import PARAGRAPHS
+from liveoak.lab.results import Figure, Results, figure_over, new_results
+from liveoak.learning.recipe import Recipe
+from liveoak.learning.windows import windows
+from liveoak.records import Lesson
+from liveoak.worlds import read_texts
+
+if TYPE_CHECKING:
+    from liveoak.adapters import Slot
+
+WINDOW = 160
+"""Tokens that are read at once, and that an arm with text in sight may keep."""
+_READ_RATE = 1e-3
+
+
+def experiment(order: Order) -> Results:
+    """Every arm on an article of `count` passages."""
+    passages = article(read_texts(passages_file("dev")), 2 if order.quick else order.count)
+    train = texts_order(order.settings.prior, passages_file("train"), quick=order.quick)
+    general = general_paragraphs(PARAGRAPHS)
+    from liveoak.lab.workbench import open_workbench
+
+    rounds = 1 if order.quick else ROUNDS
+    made = trained(order, train, rounds)
+    with open_workbench(order.settings, general) as bench:
+        config = {
+            "prior": order.settings.prior,
+            "fingerprint": bench.fingerprint,
+            "recipe": asdict(Recipe()),
+            "outer": train.model_dump() | {"rounds": rounds, "options": {}},
+            "window": WINDOW,
+            "article": passages[0].title,
+            "passages": len(passages),
+            "questions": sum(len(passage.questions) for passage in passages),
+            "liveoak": __version__,
+        }
+        text = "\n\n".join(passage.text for passage in passages)
+        parts = Parts(order.folder / "parts" / "book", config)
+        found = run(passages, text, bench, bench.load(made.weights), parts=parts, tell=order.tell)
+        counted = len(list(windows(text, bench.tokens, WINDOW)))
+        machine = describe_machine(device=bench.device, dtype=bench.dtype)
+    return new_results(
+        "book",
+        machine=machine,
+        config={**config, "windows": counted, "failed": parts.failed},
+        metrics=_headline(found, len(passages)),
+        arms={name: _arm(figures, len(passages)) for name, figures in found.items()},
+    )
+
+
+def article(passages: Sequence[Passage], count: int) -> tuple[Passage, ...]:
+    """The first `count` passages of the title that has most.
+
+    Raises:
+        UserError: no title has so many.
+    """
+    title, most = Counter(passage.title for passage in passages).most_common(1)[0]
+    if most < count:
+        raise UserError(f"the longest article, {title!r}, has {most} passages, {count} were asked for: ask for fewer")
+    return tuple(passage for passage in passages if passage.title == title)[:count]
+
+
+def run(
+    passages: Sequence[Passage],
+    text: str,
+    bench: Bench,
+    slow: Slot,
+    *,
+    parts: Parts,
+    tell: Callable[[str], None] = lambda line: None,
+) -> dict[str, dict[str, float]]:
+    """Figures of each arm, passage by passage. Finished arms are reused; one that fails is recorded."""
+    plain = Recipe()
+    read = replace(plain, method="read", pieces=0, rate=min(plain.rate, _READ_RATE))
+    lesson = Lesson(id="article", topic=passages[0].title, source=text)
+
+    def asked(slot: Slot | None, context: Callable[[str], str] = nothing) -> dict[str, float]:
+        found = [examined(bench, slot, passage.questions, context) for passage in passages]
+        return {f"{key}/{place}": value for place, one in enumerate(found) for key, value in one.items()}
+
+    def studied(recipe: Recipe, start: Slot | None) -> dict[str, float]:
+        done = bench.study(lesson, recipe, slow=start, window=WINDOW)
+        costs = {
+            "learn_seconds": done.seconds,
+            "steps": float(done.steps),
+            "retention_nats": bench.retention(done.slot),
+        }
+        return asked(done.slot) | costs
+
+    def truncated() -> dict[str, float]:
+        seen = sights.beginning(text, WINDOW, bench.tokens)
+        return asked(None, lambda question: seen)
+
+    def retrieved() -> dict[str, float]:
+        search = sights.Search(text, bench.tokens)
+        return asked(None, lambda question: search.before(question, WINDOW))
+
+    def noted() -> dict[str, float]:
+        written = sights.notes(bench, list(windows(text, bench.tokens, WINDOW)), WINDOW)
+        return asked(None, lambda question: written)
+
+    arms: Mapping[str, Callable[[], dict[str, float]]] = {
+        CLOSED: lambda: asked(None),
+        TRUNCATED: truncated,
+        RETRIEVED: retrieved,
+        NOTED: noted,
+        BEFORE: lambda: studied(plain, None),
+        READ: lambda: studied(read, None),
+        AFTER: lambda: studied(plain, slow),
+    }
+    found = {name: parts.measured(name, measure, tell=tell) for name, measure in arms.items()}
+    return {name: figures for name, figures in found.items() if figures is not None}
+
+
+def _by_passage(figures: Mapping[str, float], key: str, count: int) -> list[float]:
+    return [figures[f"{key}/{place}"] for place in range(count)]
+
+
+def _headline(found: Mapping[str, Mapping[str, float]], count: int) -> dict[str, Figure]:
+    """What learning brings over each of the others, paired by passage. Better of ours: after the outer loop."""
+    figures: dict[str, Figure] = {}
+    ours = found.get(AFTER)
+    for name, key in (
+        (TRUNCATED, "recall_over_truncated"),
+        (READ, "recall_over_raw_text"),
+        (RETRIEVED, "recall_over_retrieval"),
+        (BEFORE, "recall_after_over_before"),
+    ):
+        if ours is not None and name in found:
+            pair = (_by_passage(ours, "recall", count), _by_passage(found[name], "recall", count))
+            figures |= figure_of(key, paired_bootstrap(*pair))
+    return figures
+
+
+def _arm(figures: Mapping[str, float], count: int) -> dict[str, Figure]:
+    told = {key: figure_over(key, _by_passage(figures, key, count)) for key in ("recall", "gold_logprob")}
+    costs = ("learn_seconds", "steps", "retention_nats")
+    return told | {key: figure_over(key, [figures[key]]) for key in costs if key in figures}

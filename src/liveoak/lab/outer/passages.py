@@ -1,0 +1,203 @@
+"""The experiment `passages`: one passage a life, asked about with an empty context. What does teaching oneself bring,
+and what does the outer loop add?
+
+Slow weights are trained on the training selection alone; every figure is of passages of the other selection, which
+neither the outer loop nor whoever chose its settings has seen. All arms that write weights take the same number of
+optimizer steps on a passage.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from liveoak import __version__
+from liveoak.lab.intervals import bootstrap_ratio, paired_bootstrap
+from liveoak.lab.lives.tables import figure_of
+from liveoak.lab.machine import describe_machine
+from liveoak.lab.order import Order
+from liveoak.lab.outer import sights
+from liveoak.lab.outer.bench import Bench, examined, nothing
+from liveoak.lab.outer.slow import texts_order, trained
+from liveoak.lab.parts import Parts
+from liveoak.lab.passages import Passage, general_paragraphs, passages_file, squad_passages
+from liveoak.lab.recipes import PARAGRAPHS
+from liveoak.lab.results import Figure, Results, figure_over, new_results
+from liveoak.learning.recipe import Recipe
+from liveoak.records import Lesson, Sampling
+
+if TYPE_CHECKING:
+    from liveoak.adapters import Slot
+
+CLOSED, OPEN = "frozen, closed book", "frozen, open book"
+TRUNCATED, RETRIEVED, NOTED = "truncated context", "retrieval", "notes alone"
+READ, IMPLIED, PICKED = "raw text", "own implications", "own implications, best of three by the exam"
+BEFORE, AFTER, UNREAD = "before the outer loop", "after the outer loop", "after, nothing learned"
+BUDGET = 64
+"""Tokens of context that arms with something before the question have: less than half of a passage."""
+ROUNDS = 24
+_READ_RATE = 1e-3
+"""The rate that suited plain reading; see the experiment on recipes."""
+_DRAFTS = 3
+_IMPLIED = "List what follows from this text, one short sentence a line."
+
+
+def experiment(order: Order) -> Results:
+    """Every arm on `count` passages from the place `first` on."""
+    count = 1 if order.quick else order.count
+    passages = squad_passages(count, name="dev", first=order.first)
+    train = texts_order(order.settings.prior, passages_file("train"), quick=order.quick)
+    general = general_paragraphs(PARAGRAPHS)
+    from liveoak.lab.workbench import open_workbench
+
+    rounds = 1 if order.quick else ROUNDS
+    made = trained(order, train, rounds)
+    with open_workbench(order.settings, general) as bench:
+        config = {
+            "prior": order.settings.prior,
+            "fingerprint": bench.fingerprint,
+            "recipe": asdict(Recipe()),
+            "outer": train.model_dump() | {"rounds": rounds, "options": {}},
+            "budget": BUDGET,
+            "liveoak": __version__,
+        }
+        parts = Parts(order.folder / "parts" / "passages", config)
+        slow = bench.load(made.weights)
+        found = run(passages, bench, slow, parts=parts, tell=order.tell)
+        changed = bench.retention(slow)
+        machine = describe_machine(device=bench.device, dtype=bench.dtype)
+    return new_results(
+        "passages",
+        machine=machine,
+        config={
+            **config,
+            "passages": [passage.title for passage in passages],
+            "questions": sum(len(passage.questions) for passage in passages),
+            "outer_rounds": list(made.rounds),
+            "outer_seconds": made.seconds,
+            "slow_retention_nats": changed,
+            "failed": parts.failed,
+        },
+        metrics=headline(found),
+        arms={name: arm(name, found) for name in found if found[name]},
+    )
+
+
+def run(
+    passages: Sequence[Passage],
+    bench: Bench,
+    slow: Slot,
+    *,
+    parts: Parts,
+    tell: Callable[[str], None] = lambda line: None,
+) -> dict[str, dict[int, dict[str, float]]]:
+    """Figures by arm and passage. Finished parts are reused; a part that fails is recorded and the others go on."""
+    found: dict[str, dict[int, dict[str, float]]] = {}
+    for place, passage in enumerate(passages):
+        sitting = Sitting(bench, passage, slow)
+        digest = hashlib.sha256(json.dumps(asdict(passage), sort_keys=True).encode()).hexdigest()[:12]
+        for name, measure in sitting.arms().items():
+            figures = parts.measured(f"passage {place}, {name}", measure, key=f"{digest}, {name}", tell=tell)
+            if figures is not None:
+                found.setdefault(name, {})[place] = figures
+                if name == BEFORE:
+                    sitting.steps = int(figures["steps"])
+    return found
+
+
+class Sitting:
+    """One passage, and the ways to come to its exam."""
+
+    def __init__(self, bench: Bench, passage: Passage, slow: Slot) -> None:
+        self._bench, self._passage, self._slow = bench, passage, slow
+        self.steps: int | None = None
+        """Of every study but the first, which says how many."""
+
+    def arms(self) -> Mapping[str, Callable[[], dict[str, float]]]:
+        """Each arm's name and what measures it, the one that counts steps first of those that study."""
+        passage = self._passage
+        read = replace(Recipe(), method="read", pieces=0, rate=min(Recipe().rate, _READ_RATE))
+        source = Lesson(id="unused", topic=passage.title, source=passage.text)
+        return {
+            CLOSED: lambda: self._asked(None),
+            OPEN: lambda: self._asked(None, lambda question: passage.text),
+            TRUNCATED: self._truncated,
+            RETRIEVED: self._retrieved,
+            NOTED: self._noted,
+            BEFORE: lambda: self._studied(source, Recipe(), None),
+            AFTER: lambda: self._studied(source, Recipe(), self._slow),
+            UNREAD: lambda: self._asked(self._slow),
+            READ: lambda: self._studied(source, read, None),
+            IMPLIED: lambda: self._studied(self._implications(0), read, None),
+            PICKED: lambda: self._picked(read),
+        }
+
+    def _asked(self, slot: Slot | None, context: Callable[[str], str] = nothing) -> dict[str, float]:
+        return examined(self._bench, slot, self._passage.questions, context)
+
+    def _truncated(self) -> dict[str, float]:
+        seen = sights.beginning(self._passage.text, BUDGET, self._bench.tokens)
+        return self._asked(None, lambda question: seen)
+
+    def _retrieved(self) -> dict[str, float]:
+        search = sights.Search(self._passage.text, self._bench.tokens)
+        return self._asked(None, lambda question: search.before(question, BUDGET))
+
+    def _noted(self) -> dict[str, float]:
+        written = sights.notes(self._bench, [self._passage.text], BUDGET)
+        return self._asked(None, lambda question: written)
+
+    def _studied(self, lesson: Lesson, recipe: Recipe, slow: Slot | None) -> dict[str, float]:
+        done = self._bench.study(lesson, recipe, self.steps, slow)
+        return self._asked(done.slot) | {
+            "retention_nats": self._bench.retention(done.slot),
+            "learn_seconds": done.seconds,
+            "steps": float(done.steps),
+            "tokens_processed": float(done.tokens_processed),
+        }
+
+    def _implications(self, draft: int) -> Lesson:
+        """The passage and what the prior says follows from it."""
+        sampling = Sampling(temperature=0.8, max_tokens=160, seed=draft)
+        said = self._bench.replies(None, [f"{self._passage.text}\n\n{_IMPLIED}"], sampling)[0]
+        lines = tuple(line.strip(" -*\t") for line in said.splitlines() if line.strip(" -*\t"))
+        return Lesson(id="unused", topic=self._passage.title, source=self._passage.text, statements=lines)
+
+    def _picked(self, read: Recipe) -> dict[str, float]:
+        drafts = [self._studied(self._implications(draft), read, None) for draft in range(_DRAFTS)]
+        best = max(drafts, key=lambda one: (one["recall"], one["gold_logprob"]))
+        return best | {key: sum(one[key] for one in drafts) for key in ("learn_seconds", "tokens_processed")}
+
+
+def headline(found: Mapping[str, Mapping[int, Mapping[str, float]]]) -> dict[str, Figure]:
+    """What the outer loop adds, and how far learning comes towards reading."""
+    figures: dict[str, Figure] = {}
+    for key, gain in (("recall", "recall_after_over_before"), ("gold_logprob", "logprob_after_over_before")):
+        both = _both(found, AFTER, BEFORE)
+        if both:
+            ours, theirs = ([found[name][place][key] for place in both] for name in (AFTER, BEFORE))
+            figures |= figure_of(gain, paired_bootstrap(ours, theirs))
+    for name, share in ((BEFORE, "recall_before_over_open"), (AFTER, "recall_after_over_open")):
+        both = _both(found, name, OPEN)
+        ours, theirs = ([found[one][place]["recall"] for place in both] for one in (name, OPEN))
+        figures |= figure_of(share, bootstrap_ratio(ours, theirs))
+    return figures
+
+
+def arm(name: str, found: Mapping[str, Mapping[int, Mapping[str, float]]]) -> dict[str, Figure]:
+    """Means over passages, and how much of what reading gives is there with the book closed."""
+    ours = found[name]
+    figures = {key: figure_over(key, [one[key] for one in ours.values()]) for key in next(iter(ours.values()))}
+    for key, share in (("gold_logprob", "internalisation"), ("recall", "internalisation_recall")):
+        places = [place for place in _both(found, CLOSED, OPEN) if place in ours]
+        gained = [ours[place][key] - found[CLOSED][place][key] for place in places]
+        offered = [found[OPEN][place][key] - found[CLOSED][place][key] for place in places]
+        figures |= figure_of(share, bootstrap_ratio(gained, offered))
+    return figures
+
+
+def _both(found: Mapping[str, Mapping[int, Any]], one: str, other: str) -> list[int]:
+    return [place for place in found.get(one, {}) if place in found.get(other, {})]

@@ -1,0 +1,64 @@
+"""Slow weights that the outer loop has taught to be taught, made by the same training that `liveoak train` runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from liveoak.lab.order import Order
+
+if TYPE_CHECKING:
+    from liveoak.runtime.training.orders import TrainOrder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What a training left."""
+
+    weights: Path
+    rounds: tuple[dict[str, Any], ...]
+    """The lines of its metrics."""
+
+    @property
+    def seconds(self) -> float:
+        """Of all rounds."""
+        return sum(float(line["seconds"]) for line in self.rounds)
+
+
+def texts_order(prior: str, file: Path, *, quick: bool) -> TrainOrder:
+    """How slow weights are trained on texts with questions. Chosen on the training selection alone."""
+    from liveoak.runtime.training.orders import TrainOrder
+
+    return TrainOrder(
+        world="texts",
+        options={"file": str(file), "questions": "1" if quick else "8"},
+        prior=prior,
+        streams=1 if quick else 4,
+        lives=2,
+        graded=False,
+        price_trained=0.02,
+        dense=0.5,
+        exam=1.0,
+        rate=1e-3,
+        parts=1,
+        passes=1,
+        begin=False,
+        note_room=64,
+        examined=1,
+    )
+
+
+def trained(order: Order, train: TrainOrder, rounds: int) -> Trained:
+    """The weights after so many rounds. A training that broke off goes on, and one that is over is not run again."""
+    from liveoak.runtime.diary import read_metrics
+    from liveoak.runtime.training.training import open_training
+
+    told = json.dumps(train.model_dump(), sort_keys=True)
+    folder = order.folder / "parts" / "outer" / hashlib.sha256(told.encode()).hexdigest()[:12]
+    with open_training(folder, train, order.settings) as training:
+        for line in training.rounds(rounds):
+            order.tell(f"outer loop, round {line['rounds']} of {rounds}: reward {line['reward']:.3f}")
+        return Trained(weights=training.weights, rounds=tuple(read_metrics(training.diary.path)))
