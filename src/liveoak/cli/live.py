@@ -17,6 +17,7 @@ from liveoak.errors import BadSettings, Unavailable, UserError
 
 if TYPE_CHECKING:
     from liveoak.runtime.orders import LifeOrder
+    from liveoak.worlds import WorldEntry
 
 SIGNALS = ("reward", "transition", "imitation")
 
@@ -151,11 +152,15 @@ def _list(options: Options) -> None:
     if options.json:
         print_json([{"name": one.name, "about": one.about, "extra": one.extra, "needs": one.needs} for one in found])
     else:
-        rows = [
-            (one.name, one.about, f"liveoak[{one.extra}]" if one.extra else f"--option {one.needs}=" if one.needs else "")
-            for one in found
-        ]
+        rows = [(one.name, one.about, _needs(one)) for one in found]
         print_table(("world", "about", "needs"), rows)
+
+
+def _needs(entry: WorldEntry) -> str:
+    """What must be installed or given for a world."""
+    if entry.needs is not None:
+        return f"--option {entry.needs}="
+    return f"liveoak[{entry.extra}]" if entry.extra else ""
 
 
 def _order(**given: Any) -> LifeOrder:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from liveoak.errors import StorageError, UserError
-from liveoak.worlds import AskedText, read_texts
+from liveoak.worlds import AskedText, read_texts, split_of_text
 
 DATA = "LIVEOAK_DATA"
 _PARAGRAPH = 400
@@ -28,17 +28,21 @@ def squad_passages(count: int, name: str = "train", first: int = 0) -> tuple[Pas
         UserError: LIVEOAK_DATA is not set, or holds fewer.
         StorageError: a file that is not of the expected form.
     """
-    path = passages_file(name)
-    try:
-        found = read_texts(path)
-    except (OSError, ValueError) as error:
-        raise StorageError(str(error)) from None
+    found = all_passages(name)
     if len(found) < first + count:
         raise UserError(
-            f"{path} has {len(found)} passages with questions, {count} were asked for, from place {first} on: "
-            "ask for fewer"
+            f"{passages_file(name)} has {len(found)} passages with questions, {count} were asked for, from place "
+            f"{first} on: ask for fewer"
         )
     return found[first : first + count]
+
+
+def all_passages(name: str) -> tuple[Passage, ...]:
+    """Those of the selection `name` that have questions. Source and errors as of `squad_passages`."""
+    try:
+        return read_texts(passages_file(name))
+    except (OSError, ValueError) as error:
+        raise StorageError(str(error)) from None
 
 
 def passages_file(name: str) -> Path:
@@ -65,18 +69,37 @@ def self_edits(count: int) -> tuple[tuple[str, ...], ...]:
         UserError: LIVEOAK_DATA is not set, or holds fewer.
         StorageError: a file that is not of the expected form.
     """
+    found = _edits()
+    if len(found) < count:
+        raise UserError(f"there are {len(found)} passages with self-edits, {count} were asked for: ask for fewer")
+    return tuple((context, *lines) for context, lines in list(found.items())[:count])
+
+
+def edited_passages() -> tuple[tuple[Passage, tuple[str, ...]], ...]:
+    """Training passages whose titles are held out where texts are trained on, and what a larger model made of each.
+
+    Sources and errors as of `squad_passages` and `self_edits`.
+    """
+    lines = _edits()
+    return tuple(
+        (one, lines[one.text])
+        for one in all_passages("train")
+        if lines.get(one.text) and split_of_text(one) == "held_out"
+    )
+
+
+def _edits() -> dict[str, tuple[str, ...]]:
+    """What the larger model made of each passage, by its text, in the order of the file."""
     path = _find("squad/seal_self_edits_qwen2.5_7b.json")
     try:
         read = TypeAdapter(list[_Edited]).validate_python(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, ValidationError) as error:
         raise StorageError(f"{path}: expected a list of {{title, context, self_edits}}: {error}") from None
-    found = [one for one in read if one.self_edits]
-    if len(found) < count:
-        raise UserError(f"{path} has {len(found)} passages with self-edits, {count} were asked for: ask for fewer")
-    return tuple(
-        (one.context, *(line.strip() for line in one.self_edits[0].splitlines() if line.strip()))
-        for one in found[:count]
-    )
+    return {
+        one.context: tuple(line.strip() for line in one.self_edits[0].splitlines() if line.strip())
+        for one in read
+        if one.self_edits
+    }
 
 
 def general_paragraphs(count: int) -> tuple[str, ...]:

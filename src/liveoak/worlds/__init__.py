@@ -5,7 +5,7 @@ was made.
 """
 
 from liveoak.worlds.built_in.study import Entry, Material, Question, Source
-from liveoak.worlds.built_in.texts import AskedText, questions_of, read_texts
+from liveoak.worlds.built_in.texts import AskedText, questions_of, read_texts, split_of_text
 from liveoak.worlds.contract import check, violations
 from liveoak.worlds.episodes import Episode, Policy, expert, guessing, mediocre, play
 from liveoak.worlds.grading import answered, f1, normalised
@@ -53,6 +53,7 @@ __all__ = [
     "seed_of",
     "seeds",
     "split_of",
+    "split_of_text",
     "violations",
     "world",
     "worlds",

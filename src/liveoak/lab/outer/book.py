@@ -22,13 +22,12 @@ from liveoak.lab.outer.bench import Bench, examined, nothing
 from liveoak.lab.outer.passages import AFTER, BEFORE, CLOSED, NOTED, READ, RETRIEVED, ROUNDS, TRUNCATED
 from liveoak.lab.outer.slow import texts_order, trained
 from liveoak.lab.parts import Parts
-from liveoak.lab.passages import Passage, general_paragraphs, passages_file
+from liveoak.lab.passages import Passage, all_passages, general_paragraphs, passages_file
 from liveoak.lab.recipes import PARAGRAPHS
 from liveoak.lab.results import Figure, Results, figure_over, new_results
 from liveoak.learning.recipe import Recipe
 from liveoak.learning.windows import windows
 from liveoak.records import Lesson
-from liveoak.worlds import read_texts
 
 if TYPE_CHECKING:
     from liveoak.adapters import Slot
@@ -40,7 +39,7 @@ _READ_RATE = 1e-3
 
 def experiment(order: Order) -> Results:
     """Every arm on an article of `count` passages."""
-    passages = article(read_texts(passages_file("dev")), 2 if order.quick else order.count)
+    passages = article(all_passages("dev"), 2 if order.quick else order.count)
     train = texts_order(order.settings.prior, passages_file("train"), quick=order.quick)
     general = general_paragraphs(PARAGRAPHS)
     from liveoak.lab.workbench import open_workbench

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from liveoak import __version__
@@ -23,7 +24,7 @@ from liveoak.lab.outer import sights
 from liveoak.lab.outer.bench import Bench, examined, nothing
 from liveoak.lab.outer.slow import texts_order, trained
 from liveoak.lab.parts import Parts
-from liveoak.lab.passages import Passage, general_paragraphs, passages_file, squad_passages
+from liveoak.lab.passages import Passage, edited_passages, general_paragraphs, passages_file, squad_passages
 from liveoak.lab.recipes import PARAGRAPHS
 from liveoak.lab.results import Figure, Results, figure_over, new_results
 from liveoak.learning.recipe import Recipe
@@ -35,10 +36,13 @@ if TYPE_CHECKING:
 CLOSED, OPEN = "frozen, closed book", "frozen, open book"
 TRUNCATED, RETRIEVED, NOTED = "truncated context", "retrieval", "notes alone"
 READ, IMPLIED, PICKED = "raw text", "own implications", "own implications, best of three by the exam"
+LARGER = "lessons of a larger model"
 BEFORE, AFTER, UNREAD = "before the outer loop", "after the outer loop", "after, nothing learned"
 BUDGET = 64
 """Tokens of context that arms with something before the question have: less than half of a passage."""
 ROUNDS = 24
+EDITED = 6
+"""Passages that a larger model wrote lessons about; there are none of the selection that is reported."""
 _READ_RATE = 1e-3
 """The rate that suited plain reading; see the experiment on recipes."""
 _DRAFTS = 3
@@ -67,6 +71,8 @@ def experiment(order: Order) -> Results:
         parts = Parts(order.folder / "parts" / "passages", config)
         slow = bench.load(made.weights)
         found = run(passages, bench, slow, parts=parts, tell=order.tell)
+        edited = dict(edited_passages()[: 1 if order.quick else EDITED])
+        beside = run(list(edited), bench, slow, edited=edited, parts=parts, tell=order.tell)
         changed = bench.retention(slow)
         machine = describe_machine(device=bench.device, dtype=bench.dtype)
     return new_results(
@@ -82,7 +88,8 @@ def experiment(order: Order) -> Results:
             "failed": parts.failed,
         },
         metrics=headline(found),
-        arms={name: arm(name, found) for name in found if found[name]},
+        arms={name: arm(name, found) for name in found}
+        | {f"{name} ({len(edited)} other passages)": arm(name, beside) for name in beside},
     )
 
 
@@ -91,13 +98,17 @@ def run(
     bench: Bench,
     slow: Slot,
     *,
+    edited: Mapping[Passage, Sequence[str]] = MappingProxyType({}),
     parts: Parts,
     tell: Callable[[str], None] = lambda line: None,
 ) -> dict[str, dict[int, dict[str, float]]]:
-    """Figures by arm and passage. Finished parts are reused; a part that fails is recorded and the others go on."""
+    """Figures by arm and passage; of passages that a larger model `edited`, those of arms that learn alone.
+
+    Finished parts are reused; a part that fails is recorded and the others go on.
+    """
     found: dict[str, dict[int, dict[str, float]]] = {}
     for place, passage in enumerate(passages):
-        sitting = Sitting(bench, passage, slow)
+        sitting = Sitting(bench, passage, slow, edited.get(passage, ()))
         digest = hashlib.sha256(json.dumps(asdict(passage), sort_keys=True).encode()).hexdigest()[:12]
         for name, measure in sitting.arms().items():
             figures = parts.measured(f"passage {place}, {name}", measure, key=f"{digest}, {name}", tell=tell)
@@ -111,8 +122,8 @@ def run(
 class Sitting:
     """One passage, and the ways to come to its exam."""
 
-    def __init__(self, bench: Bench, passage: Passage, slow: Slot) -> None:
-        self._bench, self._passage, self._slow = bench, passage, slow
+    def __init__(self, bench: Bench, passage: Passage, slow: Slot, edited: Sequence[str] = ()) -> None:
+        self._bench, self._passage, self._slow, self._edited = bench, passage, slow, edited
         self.steps: int | None = None
         """Of every study but the first, which says how many."""
 
@@ -121,14 +132,22 @@ class Sitting:
         passage = self._passage
         read = replace(Recipe(), method="read", pieces=0, rate=min(Recipe().rate, _READ_RATE))
         source = Lesson(id="unused", topic=passage.title, source=passage.text)
-        return {
+        bare = {
             CLOSED: lambda: self._asked(None),
             OPEN: lambda: self._asked(None, lambda question: passage.text),
+        }
+        ours = {
+            BEFORE: lambda: self._studied(source, Recipe(), None),
+            AFTER: lambda: self._studied(source, Recipe(), self._slow),
+        }
+        if self._edited:
+            larger = replace(source, statements=tuple(self._edited))
+            return bare | ours | {LARGER: lambda: self._studied(larger, read, None)}
+        return bare | {
             TRUNCATED: self._truncated,
             RETRIEVED: self._retrieved,
             NOTED: self._noted,
-            BEFORE: lambda: self._studied(source, Recipe(), None),
-            AFTER: lambda: self._studied(source, Recipe(), self._slow),
+            **ours,
             UNREAD: lambda: self._asked(self._slow),
             READ: lambda: self._studied(source, read, None),
             IMPLIED: lambda: self._studied(self._implications(0), read, None),

@@ -16,7 +16,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from liveoak.records import QA
 from liveoak.worlds.built_in.study import Material, Question
 from liveoak.worlds.ruled import About
-from liveoak.worlds.seeds import belongs, checked, dice, split_of
+from liveoak.worlds.seeds import Split, belongs, checked, dice, split_of
 
 BRIEF = "Answer in a few words."
 """Follows every question."""
@@ -113,11 +113,16 @@ def questions_of(read: list[AskedText] | tuple[AskedText, ...], most: int | None
     )
 
 
+def split_of_text(text: AskedText) -> Split:
+    """The split that a text belongs to, by its title."""
+    return belongs(text.title)
+
+
 @lru_cache(maxsize=8)
 def _split(file: str) -> dict[str, tuple[AskedText, ...]]:
     """Each split's texts, in the order in which they are read."""
     found = read_texts(Path(file).expanduser())
-    parts = {name: [one for one in found if belongs(one.title) == name] for name in ("train", "held_out")}
+    parts = {name: [one for one in found if split_of_text(one) == name] for name in ("train", "held_out")}
     for part in parts.values():
         dice("texts", len(found)).shuffle(part)
     return {name: tuple(part) for name, part in parts.items()}
