@@ -18,7 +18,7 @@ from liveoak.learning.outer.life import Cast, LifeSettings, Lives, Sight, reward
 from liveoak.learning.outer.outer import Outer, OuterSettings
 from liveoak.learning.outer.policies import FIXED, always, at_random, mediocre
 from liveoak.learning.outer.pricing import Prices
-from liveoak.learning.outer.tools import LEARN, PLAIN, SKIP
+from liveoak.learning.outer.tools import LEARN, NOTE, PLAIN, SKIP, Act
 from liveoak.learning.recipe import Recipe
 from liveoak.learning.update import AdamSettings, Update, descend
 from liveoak.priors import load_prior
@@ -154,6 +154,19 @@ def test_lots_of_several_places_say_what_one_says(engine: Engine, slow: Slot):
     assert whole.flat.norm() > 0
     assert float((whole.flat - added.flat).norm() / whole.flat.norm()) < 1e-5
     assert slow.gradient is None
+
+
+def test_the_exams_gradient_is_of_the_questions_as_they_were_put(engine: Engine, slow: Slot):
+    def first_noted(sight: Sight) -> Act:
+        return NOTE if sight.chance < 0.4 else LEARN
+
+    outcomes = [one for one in lives(engine).live(cast(4), slow, first_noted) if one.fast is not None]
+    assert any(text.startswith("notes: ") for one in outcomes for text in one.asked)
+    lot = lot_of(engine, outcomes, Prices(), RewardSettings(), exams=True)
+    assert lot.exams is not None
+    # Answers are digits, one token each.
+    marked = sum(-one.account.gold_logprob for one in outcomes)
+    assert lot.exams.loss == pytest.approx(marked, rel=1e-4)
 
 
 def test_following_the_exams_gradient_makes_the_next_study_go_further(engine: Engine, slow: Slot):

@@ -111,8 +111,11 @@ def _exams(engine: Engine, outcomes: Sequence[Outcome]) -> Exams | None:
 
 
 def _answers(engine: Engine, one: Outcome) -> list[Example]:
-    """The true answers, to be more likely where the study ended."""
-    examples = [answer_example(engine, question.text, question.answer) for question in one.cast.material.questions]
+    """The true answers, to be more likely where the study ended, asked as they were in the exam."""
+    questions = one.cast.material.questions
+    examples = [
+        answer_example(engine, text, question.answer) for text, question in zip(one.asked, questions, strict=True)
+    ]
     return sorted(examples, key=lambda example: example.ids)
 
 

@@ -83,6 +83,8 @@ class Outcome:
     lived: Lived
     account: Account
     acts: tuple[str, ...]
+    asked: tuple[str, ...]
+    """Each question as it was put, with the notes in sight."""
     marks: tuple[Mark, ...]
     """One a question, in order."""
     fast: Slot | None
@@ -242,14 +244,15 @@ class Lives:
 
     def _examine(self, lives: Sequence[_Life], slow: Slot | None) -> list[Outcome]:
         bare = None if self.settings.writes_only else slow
-        asked = [
-            Asked(slot=life.fast or bare, text=life.notes.before(question.text), question=question)
-            for life in lives
-            for question in life.cast.material.questions
+        asked = [_put(life) for life in lives]
+        put = [
+            Asked(slot=life.fast or bare, text=text, question=question)
+            for life, texts in zip(lives, asked, strict=True)
+            for text, question in zip(texts, life.cast.material.questions, strict=True)
         ]
-        marks = iter(sit(self.engine, self.decoder, asked, self.settings.longest))
+        marks = iter(sit(self.engine, self.decoder, put, self.settings.longest))
         found: list[Outcome] = []
-        for life in lives:
+        for life, texts in zip(lives, asked, strict=True):
             own = [next(marks) for _ in life.cast.material.questions]
             damage = self._damage(life.fast) if self._damage is not None and life.fast is not None else 0.0
             found.append(
@@ -258,12 +261,17 @@ class Lives:
                     lived=_lived(life),
                     account=_account(own, life, damage),
                     acts=tuple(life.acts),
+                    asked=texts,
                     marks=tuple(own),
                     fast=life.fast,
                     failure=life.failure,
                 )
             )
         return found
+
+
+def _put(life: _Life) -> tuple[str, ...]:
+    return tuple(life.notes.before(question.text) for question in life.cast.material.questions)
 
 
 def _pages(cast: Sequence[Cast]) -> int:
