@@ -11,6 +11,7 @@ import pytest
 from liveoak.errors import LearningError, UserError
 from liveoak.lab.outer import book, passages, sights
 from liveoak.lab.outer.bench import examined
+from liveoak.lab.outer.slow import STEPS
 from liveoak.lab.parts import Parts
 from liveoak.lab.passages import Passage
 from liveoak.lab.workbench import Studied
@@ -87,7 +88,7 @@ def test_every_arm_of_passages_with_its_steps_and_weights(tmp_path: Path):
     assert recall[passages.AFTER] == [1, 1, 1]
     assert recall[passages.UNREAD] == [0, 0, 0]
     steps = {(method, slow): taken for _, method, taken, slow, _ in bench.lessons}
-    assert steps == {("ask", None): None, ("ask", SLOW): 7, ("read", None): 7}, "all take the first one's steps"
+    assert steps == {("ask", None): STEPS, ("ask", SLOW): STEPS, ("read", None): STEPS}, "all take as many steps"
     drafts = [lesson for lesson, method, *_ in bench.lessons if method == "read" and lesson.statements]
     assert len(drafts) == 3 * (1 + 3), "one is always learned, and the best of three is picked"
     figures = passages.headline(found)

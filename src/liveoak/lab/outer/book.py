@@ -96,7 +96,7 @@ def run(
     """Figures of each arm, passage by passage. Finished arms are reused; one that fails is recorded."""
     plain = Recipe()
     read = replace(plain, method="read", pieces=0, rate=min(plain.rate, _READ_RATE))
-    lesson = Lesson(id="article", topic=passages[0].title, source=text)
+    lesson = Lesson(id="article", topic=passages[0].title, source=text, effort="low")
 
     def asked(slot: Slot | None, context: Callable[[str], str] = nothing) -> dict[str, float]:
         found = [examined(bench, slot, passage.questions, context) for passage in passages]

@@ -22,7 +22,7 @@ from liveoak.lab.machine import describe_machine
 from liveoak.lab.order import Order
 from liveoak.lab.outer import sights
 from liveoak.lab.outer.bench import Bench, examined, nothing
-from liveoak.lab.outer.slow import texts_order, trained
+from liveoak.lab.outer.slow import STEPS, texts_order, trained
 from liveoak.lab.parts import Parts
 from liveoak.lab.passages import Passage, edited_passages, general_paragraphs, passages_file, squad_passages
 from liveoak.lab.recipes import PARAGRAPHS
@@ -114,8 +114,6 @@ def run(
             figures = parts.measured(f"passage {place}, {name}", measure, key=f"{digest}, {name}", tell=tell)
             if figures is not None:
                 found.setdefault(name, {})[place] = figures
-                if name == BEFORE:
-                    sitting.steps = int(figures["steps"])
     return found
 
 
@@ -124,11 +122,9 @@ class Sitting:
 
     def __init__(self, bench: Bench, passage: Passage, slow: Slot, edited: Sequence[str] = ()) -> None:
         self._bench, self._passage, self._slow, self._edited = bench, passage, slow, edited
-        self.steps: int | None = None
-        """Of every study but the first, which says how many."""
 
     def arms(self) -> Mapping[str, Callable[[], dict[str, float]]]:
-        """Each arm's name and what measures it, the one that counts steps first of those that study."""
+        """Each arm's name and what measures it."""
         passage = self._passage
         read = replace(Recipe(), method="read", pieces=0, rate=min(Recipe().rate, _READ_RATE))
         source = Lesson(id="unused", topic=passage.title, source=passage.text)
@@ -170,7 +166,7 @@ class Sitting:
         return self._asked(None, lambda question: written)
 
     def _studied(self, lesson: Lesson, recipe: Recipe, slow: Slot | None) -> dict[str, float]:
-        done = self._bench.study(lesson, recipe, self.steps, slow)
+        done = self._bench.study(lesson, recipe, STEPS, slow)
         return self._asked(done.slot) | {
             "retention_nats": self._bench.retention(done.slot),
             "learn_seconds": done.seconds,

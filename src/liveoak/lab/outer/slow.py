@@ -28,6 +28,10 @@ class Trained:
         return sum(float(line["seconds"]) for line in self.rounds)
 
 
+STEPS = 12
+"""Of a study, in the outer loop and in what is reported of it: half of what a passage takes at medium effort."""
+
+
 def texts_order(prior: str, file: Path, *, quick: bool) -> TrainOrder:
     """How slow weights are trained on texts with questions. Chosen on the training selection alone."""
     from liveoak.runtime.training.orders import TrainOrder
@@ -38,6 +42,7 @@ def texts_order(prior: str, file: Path, *, quick: bool) -> TrainOrder:
         prior=prior,
         streams=1 if quick else 3,
         lives=2,
+        steps=STEPS,
         graded=False,
         price_trained=0.02,
         dense=0.5,

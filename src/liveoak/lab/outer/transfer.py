@@ -22,7 +22,7 @@ from liveoak.lab.outer.ledger import MAIN, trials
 from liveoak.lab.outer.passages import AFTER as TAUGHT
 from liveoak.lab.outer.passages import BEFORE as UNTAUGHT
 from liveoak.lab.outer.passages import ROUNDS, UNREAD
-from liveoak.lab.outer.slow import texts_order, trained
+from liveoak.lab.outer.slow import STEPS, texts_order, trained
 from liveoak.lab.outer.trial import Trial, run
 from liveoak.lab.parts import Parts
 from liveoak.lab.passages import passages_file
@@ -118,7 +118,7 @@ def _handbooks(
 
             def measured(way: str, lesson: Lesson = lesson, pairs: Sequence[QA] = pairs) -> dict[str, float]:
                 start = None if way == UNTAUGHT else slow
-                slot = start if way == UNREAD else bench.study(lesson, Recipe(), slow=start).slot
+                slot = start if way == UNREAD else bench.study(lesson, Recipe(), STEPS, start).slot
                 return examined(bench, slot, pairs)
 
             for way in (UNTAUGHT, TAUGHT, UNREAD):

@@ -32,6 +32,8 @@ class TrainOrder(BaseModel):
     lives: int = Field(default=4, ge=2)
     graded: bool = True
     """Texts can be learned with low, medium or high effort; else with medium effort alone."""
+    steps: int | None = Field(default=None, ge=1)
+    """Of a text's study; None: as its effort and length ask for."""
     parts: int = Field(default=8, ge=1)
     passes: int = Field(default=3, ge=1)
     price_trained: float = Field(default=0.0, ge=0)
@@ -79,7 +81,7 @@ class TrainOrder(BaseModel):
             instructions=_READ if self.graded else _READ_PLAINLY,
             window=self.window or 1024,
             note_room=256 if self.note_room is None else self.note_room,
-            steps=None,
+            steps=self.steps,
         )
 
 
