@@ -33,7 +33,8 @@ def train(
     world: Annotated[
         str | None,
         typer.Argument(
-            help="A world of pages and questions: ledger, handbook, or package.module:function.", metavar="WORLD"
+            help="A world of pages and questions: ledger, handbook, texts, or package.module:function.",
+            metavar="WORLD",
         ),
     ] = None,
     option: Annotated[
