@@ -12,6 +12,7 @@ import torch
 
 from liveoak.adapters import Slot
 from liveoak.engine import Decoder, Engine, only_team
+from liveoak.errors import BadSettings
 from liveoak.learning.outer.beginning import BeginningSettings, begin
 from liveoak.learning.outer.credit import exams_together, lot_of
 from liveoak.learning.outer.life import Cast, LifeSettings, Lives, Sight, rewarded
@@ -167,6 +168,19 @@ def test_the_exams_gradient_is_of_the_questions_as_they_were_put(engine: Engine,
     # Answers are digits, one token each.
     marked = sum(-one.account.gold_logprob for one in outcomes)
     assert lot.exams.loss == pytest.approx(marked, rel=1e-4)
+
+
+def test_an_outer_loop_without_decisions_learns_from_exams_alone(engine: Engine, slow: Slot):
+    settings = OuterSettings(streams=2, lives=1, decides=False, exam=1.0)
+    quick = Lives(engine, Decoder(engine, kind="study"), LifeSettings(steps=2), RECIPE)
+    outer = Outer(quick, slow.fork(), LEDGER.material, Prices(), settings)
+    done = outer.round()
+    assert [one.count("learn") for one in done.accounts] == [6, 6]
+    assert (set(done.losses), done.steps, done.failures) == ({"exam"}, 1, ())
+    with pytest.raises(BadSettings, match="lives >= 2"):
+        OuterSettings(lives=1)
+    with pytest.raises(BadSettings, match="exam > 0 where nothing is decided"):
+        OuterSettings(decides=False)
 
 
 def test_following_the_exams_gradient_makes_the_next_study_go_further(engine: Engine, slow: Slot):

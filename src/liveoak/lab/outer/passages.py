@@ -40,7 +40,7 @@ LARGER = "lessons of a larger model"
 BEFORE, AFTER, UNREAD = "before the outer loop", "after the outer loop", "after, nothing learned"
 BUDGET = 64
 """Tokens of context that arms with something before the question have: less than half of a passage."""
-ROUNDS = 12
+ROUNDS = 10
 EDITED = 6
 """Passages that a larger model wrote lessons about; there are none of the selection that is reported."""
 _READ_RATE = 1e-3

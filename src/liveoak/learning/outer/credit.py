@@ -50,15 +50,21 @@ class Lot:
 
 
 def lot_of(
-    engine: Engine, outcomes: Sequence[Outcome], prices: Prices, settings: RewardSettings, *, exams: bool
+    engine: Engine,
+    outcomes: Sequence[Outcome],
+    prices: Prices,
+    settings: RewardSettings,
+    *,
+    exams: bool,
+    decided: bool = True,
 ) -> Lot:
-    """What these lives say. `exams`: whether their fast weights are asked too."""
+    """What these lives say. `exams`: whether their fast weights are asked too; `decided`: whether acts were chosen."""
     streams: dict[int, list[Outcome]] = {}
     for one in outcomes:
         streams.setdefault(one.cast.stream, []).append(one)
     acts: list[Example] = []
     failures = [one.failure for one in outcomes if one.failure is not None]
-    for lives in streams.values():
+    for lives in streams.values() if decided else ():
         lived = [rewarded(one, prices) for one in lives]
         done = reward([one.episode for one in lived], settings)
         failures += [done.silent] if done.silent else []

@@ -10,6 +10,7 @@ from liveoak.adapters import Slot
 from liveoak.errors import BadSettings, LearningError
 from liveoak.learning.outer.credit import Lot, exams_together, gradient_of, lot_of
 from liveoak.learning.outer.life import Cast, Lives
+from liveoak.learning.outer.policies import always
 from liveoak.learning.outer.pricing import Account, Prices
 from liveoak.learning.update import AdamSettings, Gradient, Update, descend
 from liveoak.signals import RewardSettings
@@ -29,20 +30,27 @@ class OuterSettings:
     passes: int = 3
     """How often each window is learned from; ratios to what was sampled are clipped, so that few passes do no harm."""
     rate: float = 1e-3
+    decides: bool = True
+    """Off: every entry is learned, and the slow weights learn from the exam alone how a study begins best."""
     exam: float = 0.0
     """Weight of making the exam's true answers likelier where a study ends, against a weight of 1 for the acts."""
     rewarded: RewardSettings = field(default_factory=lambda: RewardSettings(discount=0.0))
     """By default an act is credited with its own price and points, not with those of later acts."""
 
     def __post_init__(self) -> None:
+        compared = 2 if self.decides else 1
         if not (
             self.streams >= 1
-            and self.lives >= 2
+            and self.lives >= compared
             and min(self.parts, self.passes) >= 1
             and self.rate > 0
             and self.exam >= 0
+            and (self.decides or self.exam)
         ):
-            raise BadSettings(f"{self!r}: expected streams, parts and passes >= 1, lives >= 2, rate > 0 and exam >= 0")
+            raise BadSettings(
+                f"{self!r}: expected streams, parts and passes >= 1, lives >= {compared}, rate > 0, exam >= 0, and "
+                "exam > 0 where nothing is decided"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,10 +122,11 @@ class Outer:
         ]
         return lot_of(
             self.lives.engine,
-            self.lives.live(cast, self.slow),
+            self.lives.live(cast, self.slow, None if self.settings.decides else always("learn")),
             self.prices,
             self.settings.rewarded,
             exams=self.settings.exam > 0 and not self.lives.settings.writes_only,
+            decided=self.settings.decides,
         )
 
     def _steps(self, lot: Lot) -> Iterator[Gradient]:

@@ -29,7 +29,9 @@ class TrainOrder(BaseModel):
     fingerprint: str = ""
     """Of the prior's weights, filled in when the training begins."""
     streams: int = Field(default=2, ge=1)
-    lives: int = Field(default=4, ge=2)
+    lives: int = Field(default=4, ge=1)
+    decides: bool = True
+    """Off: every entry is learned, and only exams teach."""
     graded: bool = True
     """Texts can be learned with low, medium or high effort; else with medium effort alone."""
     steps: int | None = Field(default=None, ge=1)
@@ -62,6 +64,7 @@ class TrainOrder(BaseModel):
         return OuterSettings(
             streams=self.streams,
             lives=self.lives,
+            decides=self.decides,
             parts=self.parts,
             passes=self.passes,
             rate=self.rate,
