@@ -12,7 +12,11 @@ from gymnasium.utils.env_checker import check_env  # noqa: E402
 from liveoak.worlds import expert, play, split_of, world, worlds  # noqa: E402
 from liveoak.worlds.gymnasium_env import GymnasiumWorld, make  # noqa: E402
 
-BUILT_IN = [entry.name for entry in worlds() if entry.extra is None and entry.factory.startswith("liveoak.")]
+BUILT_IN = [
+    entry.name
+    for entry in worlds()
+    if entry.extra is None and entry.needs is None and entry.factory.startswith("liveoak.")
+]
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from liveoak.learning.outer.beginning import BeginningSettings
 from liveoak.learning.outer.life import LifeSettings
@@ -29,9 +29,9 @@ class TrainOrder(BaseModel):
     fingerprint: str = ""
     """Of the prior's weights, filled in when the training begins."""
     streams: int = Field(default=2, ge=1)
-    lives: int = Field(default=4, ge=1)
     decides: bool = True
     """Off: every entry is learned, and only exams teach."""
+    lives: int = Field(default=4, ge=1)
     graded: bool = True
     """Texts can be learned with low, medium or high effort; else with medium effort alone."""
     steps: int | None = Field(default=None, ge=1)
@@ -54,6 +54,13 @@ class TrainOrder(BaseModel):
     seed: int = Field(default=0, ge=0)
     every: int = Field(default=1, ge=1)
     """Rounds between two checkpoints."""
+
+    @field_validator("lives")
+    @classmethod
+    def _compared(cls, lives: int, info: ValidationInfo) -> int:
+        if lives < 2 and info.data.get("decides", True):
+            raise ValueError("expected 2 or more, which are compared with each other")
+        return lives
 
     @property
     def prices(self) -> Prices:
