@@ -40,9 +40,13 @@ class Scholar:
     def __init__(self) -> None:
         self.lessons: list[tuple[Lesson, str, int | None, Any, int]] = []
 
-    def study(
-        self, lesson: Lesson, recipe: Recipe, steps: int | None = None, slow: Any = None, window: int = 0
-    ) -> Studied:
+    def read(self, lesson: Lesson, recipe: Recipe, window: int, slow: Any = None) -> Studied:
+        return self._write(lesson, recipe, None, slow, window)
+
+    def study(self, lesson: Lesson, recipe: Recipe, steps: int | None = None, slow: Any = None) -> Studied:
+        return self._write(lesson, recipe, steps, slow, 0)
+
+    def _write(self, lesson: Lesson, recipe: Recipe, steps: int | None, slow: Any, window: int) -> Studied:
         if "Corby" in lesson.source and recipe.method == "read":
             raise LearningError("the loss is nan")
         self.lessons.append((lesson, recipe.method, steps, slow, window))
@@ -81,9 +85,9 @@ def test_every_arm_of_passages_with_its_steps_and_weights(tmp_path: Path):
     assert not parts.failed
     assert recall[passages.CLOSED] == [0, 0, 0]
     assert recall[passages.OPEN] == [0.5, 0.5, 0.5]
-    assert recall[passages.TRUNCATED] == [0, 0, 0], "what is asked stands at the end"
-    assert recall[passages.RETRIEVED] == [0.5, 0.5, 0.5]
-    assert recall[passages.NOTED] == [0, 0, 0]
+    assert recall[sights.TRUNCATED] == [0, 0, 0], "what is asked stands at the end"
+    assert recall[sights.RETRIEVED] == [0.5, 0.5, 0.5]
+    assert recall[sights.NOTED] == [0, 0, 0]
     assert recall[passages.BEFORE] == [0.5, 0.5, 0.5]
     assert recall[passages.AFTER] == [1, 1, 1]
     assert recall[passages.UNREAD] == [0, 0, 0]

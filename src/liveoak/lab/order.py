@@ -136,7 +136,7 @@ EXPERIMENTS = (
     ),
     Experiment(
         name="passages",
-        summary="one passage a life, closed book, before and after the outer loop, and nine other ways (LIVEOAK_DATA)",
+        summary="one passage a life, closed book, before and after the outer loop, and ten other ways (LIVEOAK_DATA)",
         module="liveoak.lab.outer.passages",
         unit="passages",
         count=20,

@@ -55,6 +55,11 @@ class Setting:
     other: Passage
 
 
+def plain_reading(recipe: Recipe) -> Recipe:
+    """Next-token loss on the text alone, otherwise as `recipe` has it."""
+    return replace(recipe, method="read", pieces=0, rate=min(recipe.rate, _READ_RATE))
+
+
 def recipes(default: Recipe | None = None) -> dict[str, Recipe]:
     """The recipes that are compared. The first is the default one, whose number of steps all take."""
     chosen = default or Recipe()
@@ -62,7 +67,7 @@ def recipes(default: Recipe | None = None) -> dict[str, Recipe]:
         DEFAULT: chosen,
         "ask": replace(chosen, pieces=0),
         "distil and read": replace(chosen, distilled=1.0),
-        BASELINE: replace(chosen, method="read", pieces=0, rate=min(chosen.rate, _READ_RATE)),
+        BASELINE: plain_reading(chosen),
         "ask and read, no anchors": replace(chosen, anchors=0),
     }
 

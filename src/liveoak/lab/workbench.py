@@ -9,7 +9,7 @@ import contextlib
 import math
 import os
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from liveoak.engine import Decoder, Engine, Request, Scheduler, only_team
 from liveoak.engine import Sequence as Tokens
 from liveoak.gate import Gate, temper
 from liveoak.lab.exam import MAX_TOKENS
+from liveoak.learning.course import Studied as Learned
 from liveoak.learning.general import anchors, ground
 from liveoak.learning.objective import Example
 from liveoak.learning.reader import Reader
@@ -72,22 +73,22 @@ class Workbench:
         """In which number format."""
         return str(self._engine.dtype).removeprefix("torch.")
 
-    def study(
-        self, lesson: Lesson, recipe: Recipe, steps: int | None = None, slow: Slot | None = None, window: int = 0
-    ) -> Studied:
-        """Write a lesson into a fresh slot, or into a copy of `slow`, in windows of so many tokens if they are given.
+    def study(self, lesson: Lesson, recipe: Recipe, steps: int | None = None, slow: Slot | None = None) -> Studied:
+        """Write a lesson into a fresh slot, or into a copy of `slow`. Raises as `Study.study`."""
+        return self._write(recipe, slow, lambda study, slot: study.study(lesson, slot, steps=steps))
 
-        Raises as `Study.study`.
-        """
+    def read(self, lesson: Lesson, recipe: Recipe, window: int, slow: Slot | None = None) -> Studied:
+        """The same window after window, of so many tokens each. Raises as `Reader.read`."""
+        encode = self._engine.tokenizer.encode
+        return self._write(recipe, slow, lambda study, slot: Reader(study, encode, window).read([lesson], slot).studied)
+
+    def _write(self, recipe: Recipe, slow: Slot | None, write: Callable[[Study, Slot], Learned]) -> Studied:
         study = Study(self._engine, self._decoder, recipe, self._anchors)
         slot = self._engine.bank.new_slot(rank=recipe.rank, seed=0) if slow is None else slow.fork()
         slot.forget_steps()
         began = time.perf_counter()
         start = slot.master.clone()
-        if window:
-            done = Reader(study, self._engine.tokenizer.encode, window).read([lesson], slot).studied
-        else:
-            done = study.study(lesson, slot, steps=steps)
+        done = write(study, slot)
         share = temper(self._engine, self._gate, slot, start, None, self._settings.gate)
         return Studied(
             slot=slot,

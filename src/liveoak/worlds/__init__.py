@@ -5,7 +5,7 @@ was made.
 """
 
 from liveoak.worlds.built_in.study import Entry, Material, Question, Source
-from liveoak.worlds.built_in.texts import AskedText, questions_of, read_texts, split_of_text
+from liveoak.worlds.built_in.texts import AskedText, read_texts, split_of_text
 from liveoak.worlds.contract import check, violations
 from liveoak.worlds.episodes import Episode, Policy, expert, guessing, mediocre, play
 from liveoak.worlds.grading import answered, f1, normalised
@@ -48,7 +48,6 @@ __all__ = [
     "mediocre",
     "normalised",
     "play",
-    "questions_of",
     "read_texts",
     "seed_of",
     "seeds",

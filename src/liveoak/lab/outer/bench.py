@@ -18,14 +18,23 @@ if TYPE_CHECKING:
 class Bench(Protocol):
     """A slot of None is the frozen prior."""
 
-    def study(
-        self, lesson: Lesson, recipe: Recipe, steps: int | None = None, slow: Slot | None = None, window: int = 0
-    ) -> Studied: ...
+    def study(self, lesson: Lesson, recipe: Recipe, steps: int | None = None, slow: Slot | None = None) -> Studied: ...
+    def read(self, lesson: Lesson, recipe: Recipe, window: int, slow: Slot | None = None) -> Studied: ...
     def answers(self, slot: Slot | None, prompts: Sequence[str]) -> list[str]: ...
     def replies(self, slot: Slot | None, prompts: Sequence[str], sampling: Sampling) -> list[str]: ...
     def gold_logprob(self, slot: Slot | None, prompts: Sequence[str], answers: Sequence[str]) -> float: ...
     def retention(self, slot: Slot) -> float: ...
     def tokens(self, text: str) -> int: ...
+
+
+def costs(bench: Bench, done: Studied) -> dict[str, float]:
+    """What a study took."""
+    return {
+        "retention_nats": bench.retention(done.slot),
+        "learn_seconds": done.seconds,
+        "steps": float(done.steps),
+        "tokens_processed": float(done.tokens_processed),
+    }
 
 
 def nothing(question: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from liveoak import __version__
@@ -18,12 +18,13 @@ from liveoak.lab.lives.tables import figure_of
 from liveoak.lab.machine import describe_machine
 from liveoak.lab.order import Order
 from liveoak.lab.outer import sights
-from liveoak.lab.outer.bench import Bench, examined, nothing
-from liveoak.lab.outer.passages import AFTER, BEFORE, CLOSED, NOTED, READ, RETRIEVED, ROUNDS, TRUNCATED
-from liveoak.lab.outer.slow import texts_order, trained
+from liveoak.lab.outer.bench import Bench, costs, examined, nothing
+from liveoak.lab.outer.passages import AFTER, BEFORE, CLOSED, READ
+from liveoak.lab.outer.sights import RETRIEVED, TRUNCATED
+from liveoak.lab.outer.slow import trained
 from liveoak.lab.parts import Parts
-from liveoak.lab.passages import Passage, all_passages, general_paragraphs, passages_file
-from liveoak.lab.recipes import PARAGRAPHS
+from liveoak.lab.passages import Passage, all_passages, general_paragraphs
+from liveoak.lab.recipes import PARAGRAPHS, plain_reading
 from liveoak.lab.results import Figure, Results, figure_over, new_results
 from liveoak.learning.recipe import Recipe
 from liveoak.learning.windows import windows
@@ -34,24 +35,21 @@ if TYPE_CHECKING:
 
 WINDOW = 160
 """Tokens that are read at once, and that an arm with text in sight may keep."""
-_READ_RATE = 1e-3
 
 
 def experiment(order: Order) -> Results:
     """Every arm on an article of `count` passages."""
     passages = article(all_passages("dev"), 2 if order.quick else order.count)
-    train = texts_order(order.settings.prior, passages_file("train"), quick=order.quick)
     general = general_paragraphs(PARAGRAPHS)
     from liveoak.lab.workbench import open_workbench
 
-    rounds = 1 if order.quick else ROUNDS
-    made = trained(order, train, rounds)
+    made = trained(order)
     with open_workbench(order.settings, general) as bench:
         config = {
             "prior": order.settings.prior,
             "fingerprint": bench.fingerprint,
             "recipe": asdict(Recipe()),
-            "outer": train.model_dump() | {"rounds": rounds, "options": {}},
+            "outer": made.told,
             "window": WINDOW,
             "article": passages[0].title,
             "passages": len(passages),
@@ -78,6 +76,8 @@ def article(passages: Sequence[Passage], count: int) -> tuple[Passage, ...]:
     Raises:
         UserError: no title has so many.
     """
+    if not passages:
+        raise UserError("the selection has no passages with questions: give it some")
     title, most = Counter(passage.title for passage in passages).most_common(1)[0]
     if most < count:
         raise UserError(f"the longest article, {title!r}, has {most} passages, {count} were asked for: ask for fewer")
@@ -95,7 +95,6 @@ def run(
 ) -> dict[str, dict[str, float]]:
     """Figures of each arm, passage by passage. Finished arms are reused; one that fails is recorded."""
     plain = Recipe()
-    read = replace(plain, method="read", pieces=0, rate=min(plain.rate, _READ_RATE))
     lesson = Lesson(id="article", topic=passages[0].title, source=text, effort="low")
 
     def asked(slot: Slot | None, context: Callable[[str], str] = nothing) -> dict[str, float]:
@@ -103,33 +102,15 @@ def run(
         return {f"{key}/{place}": value for place, one in enumerate(found) for key, value in one.items()}
 
     def studied(recipe: Recipe, start: Slot | None) -> dict[str, float]:
-        done = bench.study(lesson, recipe, slow=start, window=WINDOW)
-        costs = {
-            "learn_seconds": done.seconds,
-            "steps": float(done.steps),
-            "retention_nats": bench.retention(done.slot),
-        }
-        return asked(done.slot) | costs
+        done = bench.read(lesson, recipe, WINDOW, start)
+        return asked(done.slot) | costs(bench, done)
 
-    def truncated() -> dict[str, float]:
-        seen = sights.beginning(text, WINDOW, bench.tokens)
-        return asked(None, lambda question: seen)
-
-    def retrieved() -> dict[str, float]:
-        search = sights.Search(text, bench.tokens)
-        return asked(None, lambda question: search.before(question, WINDOW))
-
-    def noted() -> dict[str, float]:
-        written = sights.notes(bench, list(windows(text, bench.tokens, WINDOW)), WINDOW)
-        return asked(None, lambda question: written)
-
+    seen = sights.in_sight(bench, text, list(windows(text, bench.tokens, WINDOW)), WINDOW)
     arms: Mapping[str, Callable[[], dict[str, float]]] = {
         CLOSED: lambda: asked(None),
-        TRUNCATED: truncated,
-        RETRIEVED: retrieved,
-        NOTED: noted,
+        **{name: lambda make=make: asked(None, make()) for name, make in seen.items()},
         BEFORE: lambda: studied(plain, None),
-        READ: lambda: studied(read, None),
+        READ: lambda: studied(plain_reading(plain), None),
         AFTER: lambda: studied(plain, slow),
     }
     found = {name: parts.measured(name, measure, tell=tell) for name, measure in arms.items()}
@@ -158,5 +139,5 @@ def _headline(found: Mapping[str, Mapping[str, float]], count: int) -> dict[str,
 
 def _arm(figures: Mapping[str, float], count: int) -> dict[str, Figure]:
     told = {key: figure_over(key, _by_passage(figures, key, count)) for key in ("recall", "gold_logprob")}
-    costs = ("learn_seconds", "steps", "retention_nats")
-    return told | {key: figure_over(key, [figures[key]]) for key in costs if key in figures}
+    spent = ("learn_seconds", "steps", "tokens_processed", "retention_nats")
+    return told | {key: figure_over(key, [figures[key]]) for key in spent if key in figures}

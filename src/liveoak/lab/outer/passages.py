@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +22,11 @@ from liveoak.lab.lives.tables import figure_of
 from liveoak.lab.machine import describe_machine
 from liveoak.lab.order import Order
 from liveoak.lab.outer import sights
-from liveoak.lab.outer.bench import Bench, examined, nothing
-from liveoak.lab.outer.slow import STEPS, texts_order, trained
+from liveoak.lab.outer.bench import Bench, costs, examined, nothing
+from liveoak.lab.outer.slow import STEPS, trained
 from liveoak.lab.parts import Parts
-from liveoak.lab.passages import Passage, edited_passages, general_paragraphs, passages_file, squad_passages
-from liveoak.lab.recipes import PARAGRAPHS
+from liveoak.lab.passages import Passage, edited_passages, general_paragraphs, squad_passages
+from liveoak.lab.recipes import PARAGRAPHS, plain_reading
 from liveoak.lab.results import Figure, Results, figure_over, new_results
 from liveoak.learning.recipe import Recipe
 from liveoak.records import Lesson, Sampling
@@ -34,17 +35,13 @@ if TYPE_CHECKING:
     from liveoak.adapters import Slot
 
 CLOSED, OPEN = "frozen, closed book", "frozen, open book"
-TRUNCATED, RETRIEVED, NOTED = "truncated context", "retrieval", "notes alone"
 READ, IMPLIED, PICKED = "raw text", "own implications", "own implications, best of three by the exam"
 LARGER = "lessons of a larger model"
 BEFORE, AFTER, UNREAD = "before the outer loop", "after the outer loop", "after, nothing learned"
 BUDGET = 64
 """Tokens of context that arms with something before the question have: less than half of a passage."""
-ROUNDS = 10
 EDITED = 6
 """Passages that a larger model wrote lessons about; there are none of the selection that is reported."""
-_READ_RATE = 1e-3
-"""The rate that suited plain reading; see the experiment on recipes."""
 _DRAFTS = 3
 _IMPLIED = "List what follows from this text, one short sentence a line."
 
@@ -53,25 +50,23 @@ def experiment(order: Order) -> Results:
     """Every arm on `count` passages from the place `first` on."""
     count = 1 if order.quick else order.count
     passages = squad_passages(count, name="dev", first=order.first)
-    train = texts_order(order.settings.prior, passages_file("train"), quick=order.quick)
     general = general_paragraphs(PARAGRAPHS)
+    edited = dict(edited_passages()[: 1 if order.quick else EDITED])
     from liveoak.lab.workbench import open_workbench
 
-    rounds = 1 if order.quick else ROUNDS
-    made = trained(order, train, rounds)
+    made = trained(order)
     with open_workbench(order.settings, general) as bench:
         config = {
             "prior": order.settings.prior,
             "fingerprint": bench.fingerprint,
             "recipe": asdict(Recipe()),
-            "outer": train.model_dump() | {"rounds": rounds, "options": {}},
+            "outer": made.told,
             "budget": BUDGET,
             "liveoak": __version__,
         }
         parts = Parts(order.folder / "parts" / "passages", config)
         slow = bench.load(made.weights)
         found = run(passages, bench, slow, parts=parts, tell=order.tell)
-        edited = dict(edited_passages()[: 1 if order.quick else EDITED])
         beside = run(list(edited), bench, slow, edited=edited, parts=parts, tell=order.tell)
         changed = bench.retention(slow)
         machine = describe_machine(device=bench.device, dtype=bench.dtype)
@@ -126,7 +121,7 @@ class Sitting:
     def arms(self) -> Mapping[str, Callable[[], dict[str, float]]]:
         """Each arm's name and what measures it."""
         passage = self._passage
-        read = replace(Recipe(), method="read", pieces=0, rate=min(Recipe().rate, _READ_RATE))
+        read = plain_reading(Recipe())
         source = Lesson(id="unused", topic=passage.title, source=passage.text)
         bare = {
             CLOSED: lambda: self._asked(None),
@@ -139,10 +134,11 @@ class Sitting:
         if self._edited:
             larger = replace(source, statements=tuple(self._edited))
             return bare | ours | {LARGER: lambda: self._studied(larger, read, None)}
-        return bare | {
-            TRUNCATED: self._truncated,
-            RETRIEVED: self._retrieved,
-            NOTED: self._noted,
+        seen = sights.in_sight(self._bench, passage.text, [passage.text], BUDGET)
+        kept = {name: partial(self._seeing, make) for name, make in seen.items()}
+        return {
+            **bare,
+            **kept,
             **ours,
             UNREAD: lambda: self._asked(self._slow),
             READ: lambda: self._studied(source, read, None),
@@ -153,26 +149,12 @@ class Sitting:
     def _asked(self, slot: Slot | None, context: Callable[[str], str] = nothing) -> dict[str, float]:
         return examined(self._bench, slot, self._passage.questions, context)
 
-    def _truncated(self) -> dict[str, float]:
-        seen = sights.beginning(self._passage.text, BUDGET, self._bench.tokens)
-        return self._asked(None, lambda question: seen)
-
-    def _retrieved(self) -> dict[str, float]:
-        search = sights.Search(self._passage.text, self._bench.tokens)
-        return self._asked(None, lambda question: search.before(question, BUDGET))
-
-    def _noted(self) -> dict[str, float]:
-        written = sights.notes(self._bench, [self._passage.text], BUDGET)
-        return self._asked(None, lambda question: written)
+    def _seeing(self, make: Callable[[], sights.Sight]) -> dict[str, float]:
+        return self._asked(None, make())
 
     def _studied(self, lesson: Lesson, recipe: Recipe, slow: Slot | None) -> dict[str, float]:
         done = self._bench.study(lesson, recipe, STEPS, slow)
-        return self._asked(done.slot) | {
-            "retention_nats": self._bench.retention(done.slot),
-            "learn_seconds": done.seconds,
-            "steps": float(done.steps),
-            "tokens_processed": float(done.tokens_processed),
-        }
+        return self._asked(done.slot) | costs(self._bench, done)
 
     def _implications(self, draft: int) -> Lesson:
         """The passage and what the prior says follows from it."""

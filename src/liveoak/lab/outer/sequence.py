@@ -24,14 +24,13 @@ from liveoak.lab.machine import Machine
 from liveoak.lab.order import Order
 from liveoak.lab.parts import Parts
 from liveoak.lab.passages import Passage, squad_passages
+from liveoak.lab.recipes import plain_reading
 from liveoak.lab.results import Figure, Results, figure, figure_over, new_results
 from liveoak.learning.recipe import Recipe
 from liveoak.records import Lesson, Proof
 from liveoak.worlds import HandbookFact
 
 OURS, BASELINE = "as served", "raw text, merged as one goes"
-_READ_RATE = 1e-3
-"""Higher rates read faster and damage more; the same as in the experiment on recipes."""
 
 
 class Pupil(Examinee, Protocol):
@@ -55,8 +54,7 @@ class Asked:
 def recipes() -> Mapping[str, Recipe]:
     """How each arm studies."""
     plain = Recipe()
-    read = replace(plain, method="read", pieces=0, anchors=0, past=0.0, rate=min(plain.rate, _READ_RATE))
-    return {OURS: plain, BASELINE: read}
+    return {OURS: plain, BASELINE: replace(plain_reading(plain), anchors=0, past=0.0)}
 
 
 def experiment(order: Order) -> Results:

@@ -15,6 +15,9 @@ from liveoak.records import Sampling
 
 Measure = Callable[[str], int]
 """How many tokens a text has."""
+TRUNCATED, RETRIEVED, NOTED = "truncated context", "retrieval", "notes alone"
+Sight = Callable[[str], str]
+"""What stands before a question."""
 _NOTES = "Take notes of the most important names, dates and facts, as short as you can."
 
 
@@ -26,9 +29,21 @@ class Writer(Protocol):
     def replies(self, slot: None, prompts: Sequence[str], sampling: Sampling) -> list[str]: ...
 
 
-def beginning(text: str, budget: int, measure: Measure) -> str:
-    """As much of its beginning as fits, in whole sentences."""
-    return fit(text, budget, measure)
+def in_sight(writer: Writer, text: str, windows: Sequence[str], budget: int) -> dict[str, Callable[[], Sight]]:
+    """Each way to keep `budget` tokens of a text in sight, and what makes it. `windows` are what is read at once."""
+
+    def same(seen: str) -> Sight:
+        return lambda question: seen
+
+    def found() -> Sight:
+        search = Search(text, writer.tokens)
+        return lambda question: search.before(question, budget)
+
+    return {
+        TRUNCATED: lambda: same(fit(text, budget, writer.tokens)),
+        RETRIEVED: found,
+        NOTED: lambda: same(notes(writer, windows, budget)),
+    }
 
 
 class Search:

@@ -9,15 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from liveoak.lab.order import Order
+from liveoak.lab.passages import passages_file
 
 if TYPE_CHECKING:
     from liveoak.runtime.training.orders import TrainOrder
+
+
+ROUNDS = 10
+STEPS = 12
+"""Of a study, in the outer loop and in what is reported of it: half of what a passage takes at medium effort."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
     """What a training left."""
 
+    told: dict[str, Any]
+    """The orders, for whoever reports of it."""
     weights: Path
     rounds: tuple[dict[str, Any], ...]
     """The lines of its metrics."""
@@ -28,11 +36,7 @@ class Trained:
         return sum(float(line["seconds"]) for line in self.rounds)
 
 
-STEPS = 12
-"""Of a study, in the outer loop and in what is reported of it: half of what a passage takes at medium effort."""
-
-
-def texts_order(prior: str, file: Path, *, quick: bool) -> TrainOrder:
+def _texts_order(prior: str, file: Path, *, quick: bool) -> TrainOrder:
     """How slow weights are trained on texts with questions. Chosen on the training selection alone."""
     from liveoak.runtime.training.orders import TrainOrder
 
@@ -53,8 +57,14 @@ def texts_order(prior: str, file: Path, *, quick: bool) -> TrainOrder:
     )
 
 
-def trained(order: Order, train: TrainOrder, rounds: int) -> Trained:
-    """The weights after so many rounds. A training that broke off goes on, and one that is over is not run again."""
+def trained(order: Order) -> Trained:
+    """Weights that texts have taught. A training that broke off goes on, and one that is over is not run again.
+
+    Raises:
+        UserError: the texts are not there; and what `open_training` raises.
+    """
+    train = _texts_order(order.settings.prior, passages_file("train"), quick=order.quick)
+    rounds = 1 if order.quick else ROUNDS
     from liveoak.runtime.diary import read_metrics
     from liveoak.runtime.training.training import open_training
 
@@ -63,4 +73,9 @@ def trained(order: Order, train: TrainOrder, rounds: int) -> Trained:
     with open_training(folder, train, order.settings) as training:
         for line in training.rounds(rounds):
             order.tell(f"outer loop, round {line['rounds']} of {rounds}: reward {line['reward']:.3f}")
-        return Trained(weights=training.weights, rounds=tuple(read_metrics(training.diary.path)))
+        # Where the texts lay is nobody's business: their form and split are the same everywhere.
+        return Trained(
+            told=train.model_dump() | {"rounds": rounds, "options": {}},
+            weights=training.weights,
+            rounds=tuple(read_metrics(training.diary.path)),
+        )

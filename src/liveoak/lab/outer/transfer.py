@@ -7,9 +7,10 @@ the handbooks of invented firms.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from liveoak import __version__
 from liveoak.lab.intervals import Interval, paired_bootstrap
@@ -17,12 +18,12 @@ from liveoak.lab.lives.running import run_lives
 from liveoak.lab.lives.tables import figure_of
 from liveoak.lab.machine import Machine, describe_machine
 from liveoak.lab.order import Order
-from liveoak.lab.outer.bench import examined
+from liveoak.lab.outer.bench import Bench, examined
 from liveoak.lab.outer.ledger import MAIN, trials
 from liveoak.lab.outer.passages import AFTER as TAUGHT
 from liveoak.lab.outer.passages import BEFORE as UNTAUGHT
-from liveoak.lab.outer.passages import ROUNDS, UNREAD
-from liveoak.lab.outer.slow import STEPS, texts_order, trained
+from liveoak.lab.outer.passages import UNREAD
+from liveoak.lab.outer.slow import STEPS, trained
 from liveoak.lab.outer.trial import Trial, run
 from liveoak.lab.parts import Parts
 from liveoak.lab.passages import passages_file
@@ -31,6 +32,9 @@ from liveoak.learning.outer.policies import AFTER, START
 from liveoak.learning.recipe import Recipe
 from liveoak.records import QA, Lesson
 from liveoak.worlds import make_handbook, seed_of
+
+if TYPE_CHECKING:
+    from liveoak.adapters import Slot
 
 LONGER, OTHER = "twice the pages", "another kind asked"
 _FACTS = 8
@@ -55,6 +59,7 @@ def work(cell: tuple[str, Trial]) -> dict[str, float]:
 
 
 def experiment(order: Order) -> Results:
+    passages_file("train")  # whose lack is told before anything is lived
     seeds = range(order.first, order.first + order.count)
     cells = {f"ledger, seed {seed}": ("ledger", trial) for seed, trial in ledgers(seeds, quick=order.quick).items()}
     done = run_lives("transfer", order, cells, work)
@@ -98,16 +103,14 @@ def _handbooks(
     """Small handbooks studied from the prior, and from slow weights that texts have taught."""
     from liveoak.lab.workbench import open_workbench
 
-    train = texts_order(order.settings.prior, passages_file("train"), quick=order.quick)
-    rounds = 1 if order.quick else ROUNDS
-    made = trained(order, train, rounds)
+    made = trained(order)
     found: dict[str, dict[int, dict[str, float]]] = {}
     with open_workbench(order.settings, ()) as bench:
         slow = bench.load(made.weights)
         config: dict[str, Any] = {
             "prior": bench.fingerprint,
             "recipe": asdict(Recipe()),
-            "outer": train.model_dump() | {"rounds": rounds, "options": {}},
+            "outer": made.told,
             "liveoak": __version__,
         }
         parts = Parts(order.folder / "parts" / "transfer-handbooks", config)
@@ -116,15 +119,22 @@ def _handbooks(
             lesson = Lesson(id="unused", topic=f"Handbook of {book.firm}", source=book.text)
             pairs = [QA(question=fact.exam_question, answer=fact.answer) for fact in book.facts]
 
-            def measured(way: str, lesson: Lesson = lesson, pairs: Sequence[QA] = pairs) -> dict[str, float]:
-                start = None if way == UNTAUGHT else slow
-                slot = start if way == UNREAD else bench.study(lesson, Recipe(), STEPS, start).slot
-                return examined(bench, slot, pairs)
-
-            for way in (UNTAUGHT, TAUGHT, UNREAD):
-                name = f"handbook {seed}, {way}"
-                figures = parts.measured(name, lambda way=way, measured=measured: measured(way), tell=order.tell)
+            ways: Mapping[str, Callable[[], Slot]] = {
+                UNTAUGHT: partial(_taught, bench, lesson, None),
+                TAUGHT: partial(_taught, bench, lesson, slow),
+                UNREAD: lambda: slow,
+            }
+            for way, learn in ways.items():
+                figures = parts.measured(
+                    f"handbook {seed}, {way}",
+                    lambda learn=learn, pairs=pairs: examined(bench, learn(), pairs),
+                    tell=order.tell,
+                )
                 if figures is not None:
                     found.setdefault(way, {})[seed] = figures
         machine = describe_machine(device=bench.device, dtype=bench.dtype)
     return found, machine, parts.failed
+
+
+def _taught(bench: Bench, lesson: Lesson, start: Slot | None) -> Slot:
+    return bench.study(lesson, Recipe(), STEPS, start).slot

@@ -101,16 +101,14 @@ class Texts:
         own = _split(self.file)[split_of(checked(seed))]
         start = seed // 2 * self.texts
         read = [own[(start + place) % len(own)] for place in range(self.texts)]
-        return Material(pages=tuple(one.text for one in read), questions=questions_of(read, self.questions))
-
-
-def questions_of(read: list[AskedText] | tuple[AskedText, ...], most: int | None = None) -> tuple[Question, ...]:
-    """The questions about some texts, as an exam puts them."""
-    return tuple(
-        Question(text=f"{pair.question.strip()} {BRIEF}", answer=pair.answer)
-        for one in read
-        for pair in one.questions[:most]
-    )
+        return Material(
+            pages=tuple(one.text for one in read),
+            questions=tuple(
+                Question(text=f"{pair.question.strip()} {BRIEF}", answer=pair.answer)
+                for one in read
+                for pair in one.questions[: self.questions]
+            ),
+        )
 
 
 def split_of_text(text: AskedText) -> Split:
