@@ -11,9 +11,9 @@ import torch
 
 from liveoak.engine import Decoder, Engine
 from liveoak.errors import BadLesson
-from liveoak.learning.course import Course, Studied
+from liveoak.learning.course import TEXT, Course, Studied
 from liveoak.learning.recipe import Recipe
-from liveoak.learning.study import Study
+from liveoak.learning.study import Assignment, Study
 from liveoak.priors import load_prior
 from liveoak.records import QA, Demonstration, Effort, Lesson
 
@@ -61,6 +61,29 @@ def test_each_fact_is_asked_as_often_as_the_effort_says(
     assert done.questions >= count * views
     assert done.questions < count * views + 16 + 16
     assert done.tokens_trained == pytest.approx(done.questions * len("7:00<"), abs=1), "the answer and the end of turn"
+
+
+def test_a_page_takes_no_more_steps_than_its_effort_allows_however_many_facts_it_states(
+    studied: Callable[..., Studied],
+):
+    page = {"low": 13, "medium": 15, "high": None}
+    assert studied(facts(20), replace(PLAIN, page_steps=page)).steps == 15, "20 facts at 6 views ask for 15 of 8"
+    assert studied(facts(30), replace(PLAIN, page_steps=page)).steps == 15
+    assert studied(facts(30), replace(PLAIN, page_steps=page, page_tokens=400)).steps > 15, "more than a page"
+    assert studied(facts(30), replace(PLAIN, page_steps=dict.fromkeys(page))).steps == 23
+
+
+def test_what_goes_beside_the_questions_comes_at_the_share_of_its_effort(engine: Engine, decoder: Decoder):
+    recipe = replace(PLAIN, pieces=1)
+    course = Study(engine, decoder, recipe, ())._begin(  # pyright: ignore[reportPrivateUsage]
+        Assignment(lesson=facts(4), slot=engine.bank.new_slot(rank=4))
+    )
+    assert isinstance(course, Course)
+    beside: list[int] = []
+    for _ in range(4):
+        beside.append(sum(example.signal == TEXT for example in course.next().examples))
+        course.taken += 1
+    assert beside == [0, 1, 0, 1]
 
 
 def test_what_is_kept_aside_is_one_wording_a_fact_and_not_trained_on(

@@ -6,6 +6,7 @@ same figures. All others stay as they are.
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Callable
 from functools import partial
@@ -95,7 +96,7 @@ def _gate(module: nn.Module) -> Forward | None:
 
 def _attention(module: nn.Module) -> Forward | None:
     """The module's own code, which turns queries and keys by our operator."""
-    forward = type(module).forward
+    forward = inspect.unwrap(type(module).forward)  # renamed arguments are caught by a wrapper; what we call has none
     if not isinstance(forward, types.FunctionType) or _ROTARY not in forward.__code__.co_names:
         return None
     own = forward.__globals__.get(_ROTARY)

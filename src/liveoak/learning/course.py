@@ -21,6 +21,7 @@ from liveoak.learning.recipe import Recipe
 from liveoak.learning.spread import Spread
 from liveoak.learning.terms import TopK, top_of
 from liveoak.learning.update import AdamSettings, Step, Stride, Update
+from liveoak.learning.windows import tokens_of
 from liveoak.learning.wording import OtherWords, reword
 from liveoak.records import QA, Demonstration, Message, Origin
 from liveoak.signals import imitation
@@ -90,9 +91,7 @@ class Course:
         # A short lesson fills no batch: its steps are smaller, and no fewer, for what teaches is steps.
         batch = recipe.batch_high if plan.lesson.effort == "high" else recipe.batch
         self._count = min(batch, max(4, len(items)))
-        views = recipe.views[plan.lesson.effort]
-        least = max(4, min(_LEAST, math.ceil(1.5 * views)))
-        self.steps = material.steps or max(least, math.ceil(len(items) * views / self._count))
+        self.steps = material.steps or self._due(len(items))
         self._deck, self._texts = _Deck(items, self._rng), _Deck(pieces(plan.lesson), self._rng)
         self._before = slot.master.clone()
         alphas = {ANCHOR: recipe.anchor_weight, TEXT: recipe.piece_weight}
@@ -106,14 +105,15 @@ class Course:
         recipe, rng = self._material.recipe, self._rng
         examples = [self._example(item) for item in self._deck.deal(self._count)]
         self._asked += len(examples)
-        examples += [self._of_text(piece, TEXT) for piece in self._texts.deal(recipe.pieces)]
+        examples += [self._of_text(piece, TEXT) for piece in self._texts.deal(self._beside(recipe.pieces))]
         if (teacher := self._material.teacher) is not None:
             examples = self._as_taught_by(teacher, examples)
         if self._material.past is not None and recipe.past > 0:
             repeats = self._material.past.deal(max(1, int(self._count * recipe.past)), rng)
             examples += [self._example(item) for item in repeats]
         anchors = self._material.anchors
-        examples += [anchors[place] for place in rng.sample(range(len(anchors)), min(recipe.anchors, len(anchors)))]
+        held = min(self._beside(recipe.anchors), len(anchors))
+        examples += [anchors[place] for place in rng.sample(range(len(anchors)), held)]
         rate = rate_at(recipe.rate, self.taken, self.steps)
         return Stride(update=self._update, examples=sorted(examples, key=lambda e: e.ids), rate=rate)
 
@@ -150,6 +150,22 @@ class Course:
             loss_before=self._first,
             loss_after=self._last,
         )
+
+    def _due(self, items: int) -> int:
+        """Steps that so many items ask for, as far as a lesson of this length may take them."""
+        recipe, effort = self._material.recipe, self._plan.lesson.effort
+        views, bound = recipe.views[effort], recipe.page_steps[effort]
+        least = max(4, min(_LEAST, math.ceil(1.5 * views)))
+        asked = math.ceil(items * views / self._count)
+        if bound is not None:
+            tokens = tokens_of(self._plan.lesson, lambda text: len(self._engine.tokenizer.encode(text)))
+            asked = min(asked, math.ceil(bound * max(1.0, tokens / recipe.page_tokens)))
+        return max(least, asked)
+
+    def _beside(self, each: float) -> int:
+        """How many go beside this step's questions, so that there are `each` of them a step at full effort."""
+        each *= self._material.recipe.beside[self._plan.lesson.effort]
+        return math.floor((self.taken + 1) * each) - math.floor(self.taken * each)
 
     def _example(self, chosen: Item) -> Example:
         if isinstance(chosen, str):

@@ -18,11 +18,11 @@ from liveoak.learning.course import Studied
 from liveoak.learning.plan import Item, askable
 from liveoak.learning.spread import Spread
 from liveoak.learning.study import REPEATED, Study
-from liveoak.learning.windows import count_tokens, windows
+from liveoak.learning.windows import count_tokens, tokens_of, windows
 from liveoak.records import QA, Lesson
 
-ASIDE = 160
-"""Questions kept aside of a text of several windows, which is as many as one window may have."""
+ASIDE = 40
+"""Questions kept aside of a lesson, over all of its windows, which are what its proof asks."""
 REVIEW = 1 / 3
 """Steps over all windows after the last one, as a share of the steps before; see docs/log.md for what lost."""
 
@@ -73,20 +73,13 @@ class Reader:
         """
         own = replace(lesson, source="")
         said = count_tokens(lesson.source, self._measure)
-        if said + self.tokens_of(own) <= self._most:
+        if said + tokens_of(own, self._measure) <= self._most:
             yield lesson
             return
         for place, text in enumerate(windows(lesson.source, self._measure, self._most)):
             yield Lesson(id=f"{lesson.id}/{place}", topic=lesson.topic, source=text, effort=lesson.effort)
         if own.statements or own.questions or own.demonstrations:
             yield own
-
-    def tokens_of(self, lesson: Lesson) -> int:
-        """Tokens of all that a lesson says."""
-        parts = [lesson.source, *lesson.statements]
-        parts += [text for pair in lesson.questions for text in (pair.question, pair.answer)]
-        parts += [text for shown in lesson.demonstrations for text in (shown.prompt, shown.reply)]
-        return sum(count_tokens(part, self._measure) for part in parts)
 
     def keep(self, lesson: Lesson) -> Kept:
         """What is held of a lesson that was read before: the same as then.

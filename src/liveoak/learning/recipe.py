@@ -14,6 +14,14 @@ def _views() -> dict[Effort, int]:
     return {"low": 4, "medium": 8, "high": 40}
 
 
+def _page_steps() -> dict[Effort, int | None]:
+    return {"low": 13, "medium": 26, "high": None}
+
+
+def _beside() -> dict[Effort, float]:
+    return {"low": 0.5, "medium": 0.5, "high": 1.0}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """Settings of one study."""
@@ -23,8 +31,8 @@ class Recipe:
     distilled: float = 0.0
     """Share of the questions that are trained towards the agent's own distribution with the source before it, the
     others towards the answer itself."""
-    pieces: int = 1
-    """Pieces of the text itself a step, learned as next tokens beside the questions."""
+    pieces: float = 1
+    """Pieces of the text itself a step, on average, learned as next tokens beside the questions."""
     piece_weight: float = 0.5
     """Weight of their loss against that of the questions."""
     rank: int = 16
@@ -37,6 +45,12 @@ class Recipe:
     """The same at effort `high`, which has steps enough and is rather sure of them."""
     views: dict[Effort, int] = field(default_factory=_views)
     """How often each fact is asked about, always in other words, by effort."""
+    page_steps: dict[Effort, int | None] = field(default_factory=_page_steps)
+    """Steps a page of `page_tokens` tokens at most, however many facts it states, by effort; None: no bound."""
+    page_tokens: int = 800
+    """Tokens of a page. A shorter lesson counts as one."""
+    beside: dict[Effort, float] = field(default_factory=_beside)
+    """How much of `pieces` and `anchors` a step has, by effort: where steps are few, questions teach the most."""
     enough: float = 0.0
     """A study ends once its loss, in nats per credited token, has been at most this for three steps. 0: never early."""
     other_words: bool = True

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from liveoak.learning.reading import split_sentences
+from liveoak.records import Lesson
 
 Measure = Callable[[str], int]
 """How many tokens a piece of text has."""
@@ -36,6 +37,18 @@ class _Unit:
 def count_tokens(text: str, measure: Measure) -> int:
     """Tokens of a text, paragraph by paragraph, so that they are never all in memory."""
     return sum(measure(part) for part in _split(text, _BLANK))
+
+
+def chosen(lesson: Lesson) -> tuple[str, ...]:
+    """What somebody chose to say, in parts: statements, questions and demonstrations."""
+    asked = [text for pair in lesson.questions for text in (pair.question, pair.answer)]
+    shown = [text for one in lesson.demonstrations for text in (one.prompt, one.reply)]
+    return (*lesson.statements, *asked, *shown)
+
+
+def tokens_of(lesson: Lesson, measure: Measure) -> int:
+    """Tokens of all that a lesson says."""
+    return sum(count_tokens(part, measure) for part in (lesson.source, *chosen(lesson)))
 
 
 def windows(text: str, measure: Measure, most: int) -> Iterator[str]:

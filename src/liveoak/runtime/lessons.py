@@ -15,7 +15,7 @@ from liveoak.errors import BadLesson, Conflict, NotFound, Unavailable, UserError
 from liveoak.experience import Experience, new_id
 from liveoak.gate import Chain
 from liveoak.learning.recipe import Recipe
-from liveoak.learning.windows import count_tokens
+from liveoak.learning.windows import chosen, count_tokens
 from liveoak.records import Lesson, Proof
 from liveoak.runtime.teaching import OnProgress, Order, Progress, Teacher, teaches
 from liveoak.worlds import normalised
@@ -159,7 +159,9 @@ class School:
 
     def _check(self, lesson: Lesson) -> bool:
         """Whether it fits one window."""
-        if not (lesson.source.strip() or any(map(str.strip, lesson.statements)) or _chosen(lesson)):
+        if not (
+            lesson.source.strip() or any(map(str.strip, lesson.statements)) or lesson.questions or lesson.demonstrations
+        ):
             raise BadLesson(
                 f"lesson {lesson.topic!r} is empty: expected a text, statements, questions or demonstrations"
             )
@@ -173,9 +175,7 @@ class School:
             if not shown.prompt.strip() or not shown.reply.strip():
                 raise BadLesson(f"lesson {lesson.topic!r}: demonstration {shown!r}: expected a prompt and a reply")
         read = self._measured(lesson, (lesson.source,), "text", "max_text_tokens", "split it")
-        said = self._measured(
-            lesson, (*lesson.statements, *_chosen(lesson)), "lesson", "max_lesson_tokens", "split it, give it as a text"
-        )
+        said = self._measured(lesson, chosen(lesson), "lesson", "max_lesson_tokens", "split it, give it as a text")
         return read + said <= self._settings.max_lesson_tokens
 
     def _measured(self, lesson: Lesson, parts: tuple[str, ...], what: str, setting: str, instead: str) -> int:
@@ -236,12 +236,6 @@ class School:
         with contextlib.suppress(Exception):
             self._experience.fail_lesson(task.lesson.id, str(error) or type(error).__name__)
         task.result.set_exception(error)
-
-
-def _chosen(lesson: Lesson) -> tuple[str, ...]:
-    """Questions and demonstrations, in parts."""
-    asked = [text for pair in lesson.questions for text in (pair.question, pair.answer)]
-    return (*asked, *(text for shown in lesson.demonstrations for text in (shown.prompt, shown.reply)))
 
 
 def _shutting_down() -> Unavailable:
