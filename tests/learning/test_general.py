@@ -10,7 +10,7 @@ import torch
 
 from liveoak.engine import Decoder, Engine
 from liveoak.gate.probes import PROMPTS as GATE_PROMPTS
-from liveoak.learning.general import FREE_TEXTS, PROMPTS, anchors, ground
+from liveoak.learning.general import FREE_TEXTS, PART, PROMPTS, anchors
 from liveoak.learning.objective import ANCHOR, losses
 from liveoak.learning.slices import share_beginning
 from liveoak.priors import load_prior
@@ -21,34 +21,46 @@ def engine() -> Engine:
     return Engine(load_prior("scratch", cache=Path("unused"), dtype=torch.float32))
 
 
-def test_the_ground_is_the_priors_own_words_drawn_once(engine: Engine, tmp_path: Path):
-    known = ground(engine, Decoder(engine), tmp_path)
-    assert len(known.sequences) == len(PROMPTS) + FREE_TEXTS
-    for ids, wanted in known.sequences:
-        assert wanted == tuple(range(wanted[0], len(ids))), "every place from the end of the prompt on"
-    again = ground(engine, Decoder(engine), tmp_path / "elsewhere")
-    assert again == known, "the same words everywhere"
+def test_anchors_are_the_priors_own_words_drawn_part_by_part(engine: Engine, tmp_path: Path):
+    held = anchors(engine, Decoder(engine), tmp_path)
+    assert len(held) == len(PROMPTS) + FREE_TEXTS and len(held) % PART == 0
+    first = held[0]
+    assert len(list((tmp_path / "ground").iterdir())) == 1, "a lesson that takes few does not wait for all"
+    whole = held[:]
+    assert whole[0].ids == first.ids and len({one.ids for one in whole}) > len(PROMPTS)
+    for one in whole:
+        assert one.wanted == tuple(range(one.wanted[0], len(one.ids))), "every place from the end of the prompt on"
+    replies = [place for place, one in enumerate(whole) if one.wanted[0] > 0]
+    assert len(replies) == len(PROMPTS) and replies[1] - replies[0] == replies[-1] - replies[-2], "of both kinds early"
+    again = anchors(engine, Decoder(engine), tmp_path / "elsewhere")
+    assert [one.ids for one in again] == [one.ids for one in whole], "the same words everywhere"
+
+
+def test_what_is_kept_is_used(engine: Engine, tmp_path: Path):
+    held = anchors(engine, Decoder(engine), tmp_path)
+    ids = held[1].ids
     (kept,) = (tmp_path / "ground").iterdir()
-    short = json.loads(kept.read_text())[:3]
-    kept.write_text(json.dumps(short))
-    assert len(ground(engine, Decoder(engine), tmp_path).sequences) == 3, "what is kept is used"
+    drawn = json.loads(kept.read_text())
+    drawn[0], drawn[1] = drawn[1], drawn[0]
+    kept.write_text(json.dumps(drawn))
+    assert anchors(engine, Decoder(engine), tmp_path)[0].ids == ids
 
 
-@pytest.mark.parametrize("damage", ["", "[[1", "{}", '[["a", [0]]]', "[[[1, 2], [5]]]"])
-def test_a_damaged_ground_is_drawn_again(engine: Engine, tmp_path: Path, damage: str):
-    known = ground(engine, Decoder(engine), tmp_path)
+@pytest.mark.parametrize("damage", ["", "[[1", "{}", '[["a", [0]]]', "[[[1, 2], [5]]]", "[[[1, 2], [1]]]"])
+def test_a_damaged_part_is_drawn_again(engine: Engine, tmp_path: Path, damage: str):
+    known = anchors(engine, Decoder(engine), tmp_path)[-1]
     (kept,) = (tmp_path / "ground").iterdir()
     kept.write_text(damage)
-    assert ground(engine, Decoder(engine), tmp_path) == known
+    assert anchors(engine, Decoder(engine), tmp_path)[-1].ids == known.ids
 
 
 def test_the_priors_teacher_is_the_prior(engine: Engine, tmp_path: Path):
-    examples = anchors(engine, ground(engine, Decoder(engine), tmp_path))
-    assert {one.signal for one in examples} == {ANCHOR}
-    batch = share_beginning(examples[:4], None)
+    examples = anchors(engine, Decoder(engine), tmp_path)
+    some = examples[:4]
+    assert {one.signal for one in some} == {ANCHOR}
     with torch.inference_mode():
-        sums = losses(examples[:4], engine.logits(batch))
-    places = sum(len(one.wanted) for one in examples[:4])
+        sums = losses(some, engine.logits(share_beginning(some, None)))
+    places = sum(len(one.wanted) for one in some)
     assert float(sums[ANCHOR]) / places == pytest.approx(0, abs=1e-4)
 
 

@@ -23,7 +23,7 @@ from liveoak.engine import Sequence as Tokens
 from liveoak.gate import Gate, temper
 from liveoak.lab.exam import MAX_TOKENS
 from liveoak.learning.course import Studied as Learned
-from liveoak.learning.general import anchors, ground
+from liveoak.learning.general import anchors
 from liveoak.learning.objective import Example
 from liveoak.learning.reader import Reader
 from liveoak.learning.recipe import Recipe
@@ -143,7 +143,7 @@ class Workbench:
 
     @cached_property
     def _anchors(self) -> Sequence[Example]:
-        return anchors(self._engine, ground(self._engine, self._decoder, self._settings.cache))
+        return anchors(self._engine, self._decoder, self._settings.cache)
 
     @cached_property
     def _frozen_costs(self) -> list[float]:

@@ -1,7 +1,7 @@
 """What is not to change: the prior's own replies to everyday prompts, and its own free text.
 
-Drawn once a prior with fixed seeds and kept in the cache. They serve as anchors, where KL(prior || current) is held
-down while a lesson is learned. The gate has prompts of its own, so that it does not mark its own homework.
+Drawn once a prior, in parts, with fixed seeds, and kept in the cache. They serve as anchors, where KL(prior || current)
+is held down while a lesson is learned. The gate has prompts of its own, so that it does not mark its own homework.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence as Seq
-from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
@@ -44,69 +43,70 @@ PROMPTS = (
 )
 FREE_TEXTS = 100
 """With a dozen, a long lesson learned these by heart and lost all others: docs/decisions/015-more-anchors.md."""
+PART = 30
+"""How many are drawn at once."""
 _REPLY_TOKENS = 40
 _TEXT_TOKENS = 64
-_DRAWN = TypeAdapter(tuple[tuple[tuple[int, ...], tuple[int, ...]], ...])
+_Drawn = tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
+"""Token sequences and the places in each whose next-token distribution is to stay as it is."""
+_DRAWN = TypeAdapter(_Drawn)
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """Token sequences and the positions in each whose next-token distribution is to stay as it is."""
+def anchors(engine: Engine, decoder: Decoder, cache: Path) -> Seq[Example]:
+    """The prior's own words, drawn as they are taken: a lesson that takes few does not wait for all.
 
-    sequences: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
-
-
-def ground(engine: Engine, decoder: Decoder, cache: Path) -> Ground:
-    """The prior's ground, from the cache or drawn now (some seconds).
-
-    Raises:
-        StorageError: it cannot be kept in the cache.
+    Taking one raises:
+        StorageError: what was drawn cannot be kept in the cache.
     """
-    path = cache.expanduser() / "ground" / f"{engine.prior.fingerprint[:24]}-{len(PROMPTS) + FREE_TEXTS}.json"
-    found = _read(path)
-    if found is None:
-        _keep(path, _draw(engine, decoder))
-        found = _read(path)
-    assert found is not None
-    return found
-
-
-def _read(path: Path) -> Ground | None:
-    """What was kept; None where there is nothing, or something damaged."""
-    try:
-        drawn = _DRAWN.validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return None
-    if not drawn or any(wanted != tuple(range(wanted[0], len(ids))) for ids, wanted in drawn if wanted):
-        return None
-    return Ground(drawn)
+    return _Anchors(engine, decoder, cache.expanduser() / "ground")
 
 
 class _Anchors(Seq[Example]):
-    """The ground as examples whose teacher is the prior itself, asked again each time that one is taken.
+    """Examples whose teacher is the prior itself, asked again each time that one is taken.
 
     Its log-probabilities, (P, V), are megabytes for each: of many examples they are not held, and a lesson takes few.
     """
 
-    def __init__(self, engine: Engine, known: Ground) -> None:
-        self._engine, self._sequences = engine, known.sequences
+    def __init__(self, engine: Engine, decoder: Decoder, folder: Path) -> None:
+        self._engine, self._decoder, self._folder = engine, decoder, folder
+        self._parts: dict[int, _Drawn] = {}
 
     def __len__(self) -> int:
-        return len(self._sequences)
+        return len(PROMPTS) + FREE_TEXTS
 
     @overload
     def __getitem__(self, index: int) -> Example: ...
     @overload
     def __getitem__(self, index: slice) -> list[Example]: ...
     def __getitem__(self, index: int | slice) -> Example | list[Example]:
-        if isinstance(index, slice):
-            return [as_prior(self._engine, *one) for one in self._sequences[index]]
-        return as_prior(self._engine, *self._sequences[index])
+        places = range(len(self))[index]
+        return self._one(places) if isinstance(places, int) else [self._one(place) for place in places]
+
+    def _one(self, place: int) -> Example:
+        part, within = divmod(place, PART)
+        if part not in self._parts:
+            self._parts[part] = self._part(part)
+        return as_prior(self._engine, *self._parts[part][within])
+
+    def _part(self, part: int) -> _Drawn:
+        """From the cache, or drawn now (some two seconds)."""
+        path = self._folder / f"{self._engine.prior.fingerprint[:24]}-{part * PART}-{PART}.json"
+        found = _read(path)
+        if found is None:
+            found = _draw(self._decoder, _requests(self._engine)[part * PART : (part + 1) * PART])
+            _keep(path, found)
+        return found
 
 
-def anchors(engine: Engine, known: Ground) -> Seq[Example]:
-    """Anchors of the whole ground."""
-    return _Anchors(engine, known)
+def _read(path: Path) -> _Drawn | None:
+    """What was kept; None where there is nothing, or something damaged."""
+    try:
+        drawn = _DRAWN.validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+    if len(drawn) != PART or any(wanted != tuple(range(wanted[0], len(ids))) for ids, wanted in drawn if wanted):
+        return None
+    return drawn
 
 
 def as_prior(engine: Engine, ids: tuple[int, ...], wanted: tuple[int, ...]) -> Example:
@@ -117,27 +117,33 @@ def as_prior(engine: Engine, ids: tuple[int, ...], wanted: tuple[int, ...]) -> E
     return Example(signal=ANCHOR, ids=ids, wanted=wanted, credit=(1.0,) * len(wanted), teacher=teacher.clone())
 
 
-def _draw(engine: Engine, decoder: Decoder) -> list[tuple[list[int], list[int]]]:
+def _requests(engine: Engine) -> list[Request]:
+    """A reply and then some free texts, again and again, so that the first of them are of both kinds."""
     tokenizer = engine.tokenizer
-    starts = [
+    openings = (
         tokenizer.render([Message(role="user", content=prompt)], add_generation_prompt=True).ids for prompt in PROMPTS
-    ]
-    opening = min(tokenizer.stop_ids)
-    requests = [
+    )
+    replies = [
         Request(ids=ids, slot=None, sampling=Sampling(temperature=0.8, seed=seed, max_tokens=_REPLY_TOKENS))
-        for seed, ids in enumerate(starts)
-    ] + [
-        Request(ids=(opening,), slot=None, sampling=Sampling(seed=1000 + seed, max_tokens=_TEXT_TOKENS))
+        for seed, ids in enumerate(openings)
+    ]
+    texts = [
+        Request(ids=(min(tokenizer.stop_ids),), slot=None, sampling=Sampling(seed=1000 + seed, max_tokens=_TEXT_TOKENS))
         for seed in range(FREE_TEXTS)
     ]
-    drawn: list[tuple[list[int], list[int]]] = []
+    each = FREE_TEXTS // len(PROMPTS)
+    return [one for place, reply in enumerate(replies) for one in (reply, *texts[place * each : (place + 1) * each])]
+
+
+def _draw(decoder: Decoder, requests: Seq[Request]) -> _Drawn:
+    drawn: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
     for request, completion in zip(requests, decoder.generate(requests), strict=True):
-        ids = list(request.ids) + [token.id for token in completion.drawn]
-        drawn.append((ids[:-1], list(range(len(request.ids) - 1, len(ids) - 1))))
-    return drawn
+        ids = (*request.ids, *(token.id for token in completion.drawn))
+        drawn.append((ids[:-1], tuple(range(len(request.ids) - 1, len(ids) - 1))))
+    return tuple(drawn)
 
 
-def _keep(path: Path, drawn: list[tuple[list[int], list[int]]]) -> None:
+def _keep(path: Path, drawn: _Drawn) -> None:
     draft = path.with_suffix(f".{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

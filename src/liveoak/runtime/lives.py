@@ -24,7 +24,7 @@ from liveoak.engine import Decoder, Engine, only_team
 from liveoak.experience import Experience
 from liveoak.learning.anchoring import Anchors
 from liveoak.learning.arms import LearnerSettings
-from liveoak.learning.general import anchors, ground
+from liveoak.learning.general import anchors
 from liveoak.learning.learner import Learner
 from liveoak.runtime.chronicle import Chronicle
 from liveoak.runtime.device import load_engine
@@ -139,6 +139,6 @@ def open_life(
         engine = scheduler.run(lambda: load_engine(settings, scheduler, on_fetch, prior=order.prior, dtype=dtype))
         held = None
         if order.anchor and order.prior != "scratch":
-            held = Anchors(engine, anchors(engine, ground(engine, Decoder(engine, kind="study"), settings.cache)))
+            held = Anchors(engine, anchors(engine, Decoder(engine, kind="study"), settings.cache))
         with Life(folder, order, engine, anchors=held) as life:
             yield life

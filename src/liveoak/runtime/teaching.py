@@ -15,7 +15,7 @@ from liveoak.engine import Decoder, Engine
 from liveoak.errors import LiveoakError, NotFound
 from liveoak.experience import Experience
 from liveoak.gate import Chain, Gate, judge, temper
-from liveoak.learning.general import anchors, ground
+from liveoak.learning.general import anchors
 from liveoak.learning.reader import Kept, OnReached, Reached, Reader, WasRead
 from liveoak.learning.recipe import Recipe
 from liveoak.learning.spread import Spread
@@ -77,7 +77,7 @@ class Teacher:
 
     @cached_property
     def reader(self) -> Reader:
-        known = anchors(self._engine, ground(self._engine, self._decoder, self._settings.cache))
+        known = anchors(self._engine, self._decoder, self._settings.cache)
         study = Study(self._engine, self._decoder, self._recipe, known)
         return Reader(study, self._engine.tokenizer.encode, self._settings.max_lesson_tokens)
 

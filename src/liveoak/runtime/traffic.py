@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 from liveoak.adapters import Slot
 from liveoak.config import Settings
@@ -22,7 +21,7 @@ from liveoak.experience import Experience, new_id
 from liveoak.gate import Chain, Gate, judge, temper
 from liveoak.learning.anchoring import Anchors
 from liveoak.learning.arms import LearnerSettings
-from liveoak.learning.general import anchors, ground
+from liveoak.learning.general import anchors
 from liveoak.learning.learner import Learner, Report
 from liveoak.learning.lived import Lived
 from liveoak.learning.scoring import costs
@@ -216,5 +215,4 @@ class Traffic:
 
     @cached_property
     def _anchors(self) -> Anchors:
-        known = ground(self._engine, self._decoder, Path(self._settings.cache))
-        return Anchors(self._engine, anchors(self._engine, known))
+        return Anchors(self._engine, anchors(self._engine, self._decoder, self._settings.cache))

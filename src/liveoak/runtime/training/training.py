@@ -27,7 +27,7 @@ from liveoak.config import Settings
 from liveoak.engine import Decoder, Engine, only_team
 from liveoak.errors import StorageError
 from liveoak.gate import Gate
-from liveoak.learning.general import anchors, ground
+from liveoak.learning.general import anchors
 from liveoak.learning.objective import Example
 from liveoak.learning.outer.beginning import begin
 from liveoak.learning.outer.life import Lives
@@ -210,6 +210,6 @@ def open_training(
         engine = scheduler.run(load)
         held: Sequence[Example] = ()
         if recipe_of(is_taught(made)).anchors and order.prior != "scratch":
-            held = anchors(engine, ground(engine, Decoder(engine, kind="study"), settings.cache))
+            held = anchors(engine, Decoder(engine, kind="study"), settings.cache)
         with Training(folder, order, engine, settings, anchors=held) as training:
             yield training
