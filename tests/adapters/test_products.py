@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from tiny_priors import tiny_engine
 
 from liveoak.adapters import Bank, bank
-from liveoak.adapters.products import Product
+from liveoak.adapters.products import Product, has_order
 
-packs = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch is built without oneDNN")
+packs = pytest.mark.skipif(
+    not has_order(), reason="this processor, or this torch, has no order of its own for bfloat16"
+)
 
 
 def random(*shape: int, seed: int) -> torch.Tensor:
@@ -46,3 +48,10 @@ def test_only_small_priors_in_bfloat16_are_packed(monkeypatch: pytest.MonkeyPatc
     assert not packed(tiny_engine(dtype=torch.float32).bank)
     monkeypatch.setattr(bank, "MOST_PACKED", 1000)
     assert not packed(tiny_engine(dtype=torch.bfloat16).bank)
+
+
+def test_where_there_is_no_order_the_products_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bank, "has_order", lambda: False)
+    own = tiny_engine(dtype=torch.bfloat16).bank
+    own.pack()
+    assert all(layer.product._packed is None for layer in own._layers)  # pyright: ignore[reportPrivateUsage]

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from liveoak.adapters.lowrank import Part, adapted
-from liveoak.adapters.products import Product
+from liveoak.adapters.products import Product, has_order
 from liveoak.adapters.slots import Layout, Slot, Target, stack
 from liveoak.errors import UserError
 
@@ -155,7 +155,8 @@ class Bank:
             what `Product.pack` raises.
         """
         size = sum(layer.weight.numel() * layer.weight.element_size() for layer in self._layers)
-        if self.device.type == "cpu" and self.dtype is torch.bfloat16 and size <= MOST_PACKED:
+        fits = self.device.type == "cpu" and self.dtype is torch.bfloat16 and size <= MOST_PACKED
+        if fits and has_order():
             for layer in self._layers:
                 layer.product.pack()
 

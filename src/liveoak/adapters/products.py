@@ -16,6 +16,12 @@ _ROWS = 512
 """For which the order is chosen; it serves any number."""
 
 
+def has_order() -> bool:
+    """Whether this torch and this processor have an order of their own for products in bfloat16."""
+    supported = getattr(_operators(), "_is_mkldnn_bf16_supported", None)
+    return torch.backends.mkldnn.is_available() and supported is not None and bool(supported())
+
+
 class Product:
     """x (..., inputs) times a frozen weight (outputs, inputs), plus a bias."""
 

@@ -26,7 +26,7 @@ from liveoak.priors.cache import make_once
 HOME = Path(__file__).with_name("cpp")
 DTYPES = (torch.float32, torch.bfloat16)
 """Number formats that the kernels know."""
-_FLAGS = ("-O3", "-march=native", "-std=c++20", "-fno-math-errno", "-shared", "-fPIC")
+_FLAGS = ("-O3", "-march=native", "-std=c++20", "-fno-math-errno", "-ffp-contract=off", "-shared", "-fPIC")
 _STABLE_SINCE = "-DTORCH_TARGET_VERSION=0x020b000000000000"
 """Torch 2.11, whose stable binary interface the source is written to."""
 _BUILD_SECONDS = 600

@@ -8,7 +8,6 @@ from functools import cached_property
 from importlib.resources import files
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from liveoak.adapters import Slot
@@ -101,9 +100,11 @@ class Gate:
         """Change against the prior, in nats per token, on general text; positive is damage."""
         if slot is None:
             return 0.0
-        costs = self._costs(self._general, slot)
-        prior = -self._general.logprobs.gather(1, self._general.targets.unsqueeze(1)).mean()
-        return float(costs - prior)
+        known = self._general
+        targets = known.targets.unsqueeze(1)
+        # Token by token, so that what did not change at all is 0 and no rounding of two sums.
+        prior, current = known.logprobs.gather(1, targets), self._logprobs(known.batch, slot).gather(1, targets)
+        return float((prior - current).mean())
 
     def divergence(self, slot: Slot | None) -> float:
         """KL(prior || slot), in nats per token, over the prior's replies to everyday prompts."""
@@ -144,9 +145,6 @@ class Gate:
             routed = [replace(tokens, slot=slot) for tokens in some]
             parts.append(self._engine.infer(lambda routed=routed: self._engine.logits(routed).log_softmax(-1)))
         return torch.cat(parts)
-
-    def _costs(self, known: _Known, slot: Slot) -> Tensor:
-        return F.nll_loss(self._logprobs(known.batch, slot), known.targets)
 
 
 def _probe(name: str, unit: str, before: float, after: float, limit: float, passed: bool, n: int) -> Probe:

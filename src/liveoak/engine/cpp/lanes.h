@@ -1,4 +1,5 @@
-// Vectors of sixteen numbers, and numbers in bfloat16: what all kernels are written in. Sums are float32.
+// Vectors of as many numbers as the processor's registers hold, and numbers in bfloat16: what all kernels are written
+// in. Sums are float32. Compilers take wider vectors too, but turn what compares and selects in them into single numbers.
 
 #pragma once
 
@@ -6,15 +7,26 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 
-#if defined(__AVX512BF16__) && defined(__AVX512BW__)
+#if defined(__x86_64__)
 #include <immintrin.h>
+#endif
+#if defined(__AVX512BF16__) && defined(__AVX512BW__)
 #define HAS_BF16_DOTS 1
 #endif
 
 namespace {
 
-constexpr int LANES = 16;
+#if defined(__AVX512F__)
+constexpr int LANES = 16, REGISTERS = 32;
+#elif defined(__AVX__)
+constexpr int LANES = 8, REGISTERS = 16;
+#elif defined(__aarch64__)
+constexpr int LANES = 4, REGISTERS = 32;
+#else
+constexpr int LANES = 4, REGISTERS = 16;
+#endif
 constexpr int64_t GRAIN = 1 << 14;  // numbers read below which a second thread costs more than it saves
 
 typedef float Lanes __attribute__((vector_size(4 * LANES), aligned(4)));
@@ -42,6 +54,8 @@ inline void narrow(float x, bf16& y) {
   y.bits = x == x ? (bits + 0x7fff + ((bits >> 16) & 1)) >> 16 : 0x7fc0;
 }
 
+inline Lanes all(float x) { return x - Lanes{}; }  // and not a sum, which would turn -0 into 0 and thus be computed
+
 inline Lanes load(const float* p) { return *reinterpret_cast<const Lanes*>(p); }
 inline Lanes load(const bf16* p) {
   const Words words = __builtin_convertvector(*reinterpret_cast<const Halves*>(p), Words) << 16;
@@ -55,11 +69,37 @@ inline void store(Lanes x, bf16* p) {
   *reinterpret_cast<Halves*>(p) = __builtin_convertvector(words, Halves);
 }
 
-inline Quad quarters(Lanes x) {
-  const auto halves = __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7) +
-                      __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15);
-  return __builtin_shufflevector(halves, halves, 0, 1, 2, 3) + __builtin_shufflevector(halves, halves, 4, 5, 6, 7);
+typedef float Octet __attribute__((vector_size(32)));
+inline Quad quarters(Quad x) { return x; }
+inline Quad quarters(Octet x) {
+  return __builtin_shufflevector(x, x, 0, 1, 2, 3) + __builtin_shufflevector(x, x, 4, 5, 6, 7);
 }
+#if defined(__AVX512F__)
+inline Quad quarters(Lanes x) {
+  return quarters(__builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7) +
+                  __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15));
+}
+#endif
+
+// a b + c, rounded once where the processor can. Said outright: what a compiler makes of a product and a sum differs from
+// place to place, and with it a row's last bit.
+#if defined(__FMA__) || defined(__aarch64__)
+inline float fused(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+#else
+inline float fused(float a, float b, float c) { return a * b + c; }
+#endif
+#if defined(__AVX512F__)
+inline Lanes fused(Lanes a, Lanes b, Lanes c) { return (Lanes)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+#elif defined(__FMA__)
+inline Lanes fused(Lanes a, Lanes b, Lanes c) { return (Lanes)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+#elif defined(__aarch64__)
+inline Lanes fused(Lanes a, Lanes b, Lanes c) {
+  for (int lane = 0; lane < LANES; lane++) c[lane] = __builtin_fmaf(a[lane], b[lane], c[lane]);
+  return c;
+}
+#else
+inline Lanes fused(Lanes a, Lanes b, Lanes c) { return a * b + c; }
+#endif
 
 // The sums over the lanes of four vectors.
 inline Quad totals(Lanes a, Lanes b, Lanes c, Lanes d) {
@@ -77,51 +117,58 @@ inline Lanes multiply_add(const bf16* a, const bf16* b, Lanes sum) {
 }
 #else
 inline int step_of(const bf16*) { return LANES; }
-inline Lanes multiply_add(const bf16* a, const bf16* b, Lanes sum) { return load(a) * load(b) + sum; }
+inline Lanes multiply_add(const bf16* a, const bf16* b, Lanes sum) { return fused(load(a), load(b), sum); }
 #endif
 inline int step_of(const float*) { return LANES; }
-inline Lanes multiply_add(const float* a, const float* b, Lanes sum) { return load(a) * load(b) + sum; }
+inline Lanes multiply_add(const float* a, const float* b, Lanes sum) { return fused(load(a), load(b), sum); }
 
 // What the whole steps of a product leave over.
 template <class T>
 inline float rest(const T* x, const T* w, int64_t size) {
   float sum = 0;
-  for (int64_t i = size - size % step_of(x); i < size; i++) sum += widen(x[i]) * widen(w[i]);
+  for (int64_t i = size - size % step_of(x); i < size; i++) sum = fused(widen(x[i]), widen(w[i]), sum);
   return sum;
 }
 
 // e to the power of x <= 0, to within three units in the last place.
 inline Lanes exponential(Lanes x) {
-  const Lanes lowest = Lanes{} - 87.0f;
+  const Lanes lowest = all(-87.0f);
   x = x < lowest ? lowest : x;  // what is no number stays none
-  const Lanes shifted = x * 1.442695041f + 12582912.0f;  // 1.5 * 2^23 moves whole numbers into the lowest bits
+  const Lanes shifted = fused(x, all(1.442695041f), all(12582912.0f));  // 1.5 * 2^23 moves whole numbers into the lowest bits
   const Lanes whole = shifted - 12582912.0f;
-  const Lanes r = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
-  Lanes y = r * (1 / 720.0f) + 1 / 120.0f;
-  y = y * r + 1 / 24.0f;
-  y = y * r + 1 / 6.0f;
-  y = y * r + 0.5f;
-  y = y * r + 1.0f;
-  y = y * r + 1.0f;
-  const Words power = ((Words)shifted << 23) + (Words)(Lanes{} + 1.0f);
+  const Lanes r = fused(whole, all(2.12194440e-4f), fused(whole, all(-0.693359375f), x));
+  Lanes y = all(1 / 720.0f);
+  for (const float factor : {1 / 120.0f, 1 / 24.0f, 1 / 6.0f, 0.5f, 1.0f, 1.0f}) y = fused(y, r, all(factor));
+  const Words power = ((Words)shifted << 23) + (Words)all(1.0f);
   return y * (Lanes)power;
+}
+
+// The lanes before `count`; 0 in the others.
+inline Lanes before(int64_t count, Lanes x) {
+  static constexpr float NUMBERS[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return load(NUMBERS) < all(float(count)) ? x : Lanes{};
 }
 
 // Softmax of `count` scores, in place; room for whole vectors.
 inline void softmax(float* scores, int64_t count) {
-  const float highest = *std::max_element(scores, scores + count);
   const int64_t room = (count + LANES - 1) / LANES * LANES;
   std::fill(scores + count, scores + room, -INFINITY);
+  Lanes most = all(-INFINITY);
+  for (int64_t j = 0; j < room; j += LANES) {
+    const Lanes x = load(scores + j);
+    most = x > most ? x : most;
+  }
+  float highest = most[0];
+  for (int lane = 1; lane < LANES; lane++) highest = std::max(highest, most[lane]);
   Lanes sum = {};
   for (int64_t j = 0; j < room; j += LANES) {
-    Lanes weights = exponential(load(scores + j) - highest);
     // Room that is not used must weigh nothing at all.
-    for (int64_t i = count; i < j + LANES; i++) weights[i - j] = 0;
-    *reinterpret_cast<Lanes*>(scores + j) = weights;
+    const Lanes weights = before(count - j, exponential(load(scores + j) - highest));
+    store(weights, scores + j);
     sum += weights;
   }
   const float scale = 1 / totals(sum, sum, sum, sum)[0];
-  for (int64_t j = 0; j < room; j += LANES) *reinterpret_cast<Lanes*>(scores + j) *= scale;
+  for (int64_t j = 0; j < room; j += LANES) store(load(scores + j) * scale, scores + j);
 }
 
 }  // namespace

@@ -261,9 +261,9 @@ Tensor rotate(const Tensor& x, const Tensor& cosines, const Tensor& sines, bool 
 // ---- Attention, each sequence by itself ----
 
 constexpr int64_t BLOCK = 32;  // queries whose scores are held at once
-constexpr int TALL = 6, WIDE = 4;
+constexpr int TALL = 6, WIDE = REGISTERS / 8;  // whose sums leave a few registers free
 
-// c (rows, 16 lanes each) += a (rows, depth) b (depth, 16 lanes each); a is read at any strides.
+// c (rows, `lanes` vectors each) += a (rows, depth) b (depth, `lanes` vectors each); a is read at any strides.
 template <int tall, int lanes>
 inline void tile(const float* a, int64_t down, int64_t across, const float* b, int64_t b_row, float* c, int64_t c_row,
                  int64_t depth) {
@@ -274,8 +274,8 @@ inline void tile(const float* a, int64_t down, int64_t across, const float* b, i
     Lanes bs[lanes];
     for (int n = 0; n < lanes; n++) bs[n] = load(b + l * b_row + n * LANES);
     for (int t = 0; t < tall; t++) {
-      const float left = a[t * down + l * across];
-      for (int n = 0; n < lanes; n++) sums[t][n] += bs[n] * left;
+      const Lanes left = all(a[t * down + l * across]);
+      for (int n = 0; n < lanes; n++) sums[t][n] = fused(left, bs[n], sums[t][n]);
     }
   }
   for (int t = 0; t < tall; t++)

@@ -21,7 +21,7 @@ using torch::stable::Tensor;
 namespace {
 
 constexpr int WIDE = 4;             // weight rows at a time
-constexpr int TALL = 4;             // tokens at a time
+constexpr int TALL = REGISTERS / 8;   // tokens at a time: their sums take half of the registers
 constexpr int AHEAD = 2 * WIDE;     // weight rows between one that is used and one that is asked for
 
 // What a row's slot adds: b (outputs, rank) times low (rank) = scale * a x. A rank of 0 adds nothing.
@@ -36,9 +36,9 @@ struct Change {
     const T* row = b + output * rank;
     __builtin_prefetch(row + AHEAD * rank);
     int64_t r = 0;
-    for (; r + LANES <= rank; r += LANES) sum += load(row + r) * load(low + r);
+    for (; r + LANES <= rank; r += LANES) sum = fused(load(row + r), load(low + r), sum);
     float tail = 0;
-    for (; r < rank; r++) tail += widen(row[r]) * low[r];
+    for (; r < rank; r++) tail = fused(widen(row[r]), low[r], tail);
     return tail;
   }
 };
@@ -78,8 +78,8 @@ void tiles(const T* x, const T* w, const T* bias, const Change<T>* changes, Y* y
     const Change<T>* cs = changes ? changes + t : nullptr;
     Y* ys = y + t * outputs;
     switch (std::min<int64_t>(TALL, tokens - t)) {
-      case 4: tile<4, wide>(xs, w, bias, cs, ys, inputs, outputs, output, t == 0); break;
-      case 3: tile<3, wide>(xs, w, bias, cs, ys, inputs, outputs, output, t == 0); break;
+      case 4: tile<std::min(4, TALL), wide>(xs, w, bias, cs, ys, inputs, outputs, output, t == 0); break;
+      case 3: tile<std::min(3, TALL), wide>(xs, w, bias, cs, ys, inputs, outputs, output, t == 0); break;
       case 2: tile<2, wide>(xs, w, bias, cs, ys, inputs, outputs, output, t == 0); break;
       default: tile<1, wide>(xs, w, bias, cs, ys, inputs, outputs, output, t == 0);
     }
@@ -209,14 +209,14 @@ void attend_one(const T* q, const T* keys, const T* values, const int64_t* place
       Lanes sums[WIDE] = {};
       for (int64_t j = 0; j < count; j++) {
         const Lanes value = load(values + places[j] * stride + i);
-        for (int each = 0; each < WIDE; each++) sums[each] += value * rows[each][j];
+        for (int each = 0; each < WIDE; each++) sums[each] = fused(value, all(rows[each][j]), sums[each]);
       }
       for (int64_t each = 0; each < heads; each++) store(sums[each], out + (h + each) * size + i);
     }
     for (; i < size; i++)
       for (int64_t each = 0; each < heads; each++) {
         float sum = 0;
-        for (int64_t j = 0; j < count; j++) sum += widen(values[places[j] * stride + i]) * rows[each][j];
+        for (int64_t j = 0; j < count; j++) sum = fused(widen(values[places[j] * stride + i]), rows[each][j], sum);
         narrow(sum, out[(h + each) * size + i]);
       }
   }
