@@ -137,7 +137,7 @@ class Bank:
             tuple(Target(name=name, inputs=m.in_features, outputs=m.out_features) for name, m in found)
         )
 
-    def new_slot(self, *, rank: int, alpha: float | None = None, seed: int = 0) -> Slot:
+    def new_slot(self, *, rank: int, alpha: float | None = None, seed: int = 0, invocation: Sequence[int] = ()) -> Slot:
         """A fresh slot, which is exactly the prior. `alpha` defaults to twice the rank."""
         return Slot(
             self.layout,
@@ -146,6 +146,7 @@ class Bank:
             dtype=self.dtype,
             device=self.device,
             seed=seed,
+            invocation=invocation,
         )
 
     def pack(self) -> None:

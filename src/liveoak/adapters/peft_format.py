@@ -22,7 +22,7 @@ _PREFIX = "base_model.model."
 _PLAIN = frozenset(
     "task_type peft_type auto_mapping peft_version base_model_name_or_path revision inference_mode r target_modules "
     "exclude_modules lora_alpha lora_dropout use_rslora layers_to_transform layers_pattern megatron_core "
-    "qalora_group_size runtime_config eva_config init_lora_weights bias".split()
+    "qalora_group_size runtime_config eva_config init_lora_weights bias alora_invocation_tokens".split()
 )
 """Settings that a plain LoRA may have, whatever their value. PEFT grows new kinds: any other setting must be off."""
 _STARTS = (True, False, None, "gaussian", "eva", "orthogonal")
@@ -35,7 +35,7 @@ def export_peft(slot: Slot, folder: Path, *, prior: str) -> None:
     for name, (a, b) in slot.named_master().items():
         tensors[f"{_PREFIX}{name}.lora_A.weight"] = a.detach().cpu().contiguous().clone()
         tensors[f"{_PREFIX}{name}.lora_B.weight"] = b.detach().cpu().contiguous().clone()
-    config = {
+    config: dict[str, Any] = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": prior,
@@ -47,6 +47,8 @@ def export_peft(slot: Slot, folder: Path, *, prior: str) -> None:
         "inference_mode": True,
         "target_modules": sorted({name.rpartition(".")[2] for name in slot.named_master()}),
     }
+    if slot.invocation:
+        config["alora_invocation_tokens"] = list(slot.invocation)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
@@ -56,17 +58,19 @@ def export_peft(slot: Slot, folder: Path, *, prior: str) -> None:
 
 
 def import_peft(bank: Bank, folder: Path) -> Slot:
-    """A slot with the weights of a PEFT directory. Targets that it does not change stay as the prior.
+    """A slot with the weights of a PEFT directory, activated where PEFT's is. Targets that it does not change stay as
+    the prior.
 
     Raises:
         StorageError: missing or damaged files.
-        UserError: a kind of adapter that is more than a plain LoRA.
+        UserError: a kind of adapter that is more than a plain or activated LoRA.
         Conflict: layers or shapes that this prior does not have.
     """
     try:
         config: dict[str, Any] = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
         _refuse_other_kinds(config)
         rank, alpha = int(config["r"]), float(config["lora_alpha"])
+        invocation = [int(token) for token in config.get("alora_invocation_tokens") or ()]
         tensors = load_file(folder / "adapter_model.safetensors")
         if rank < 1 or not tensors:
             raise ValueError(f"rank {rank!r} with {len(tensors)} tensors changes nothing")
@@ -77,7 +81,7 @@ def import_peft(bank: Bank, folder: Path) -> Slot:
         ) from None
     if config.get("use_rslora"):
         alpha *= rank**0.5
-    slot = bank.new_slot(rank=rank, alpha=alpha)
+    slot = bank.new_slot(rank=rank, alpha=alpha, invocation=invocation)
     slot.master.zero_()
     _fill(slot, tensors, folder)
     slot.publish()
@@ -115,4 +119,4 @@ def _refuse_other_kinds(config: dict[str, Any]) -> None:
         raise UserError(f"PEFT adapter with bias = {config['bias']!r}: only adapters without biases can be imported")
     for key, value in config.items():
         if value and key not in _PLAIN:
-            raise UserError(f"PEFT adapter with {key} = {value!r}: only plain LoRA can be imported")
+            raise UserError(f"PEFT adapter with {key} = {value!r}: only plain and activated LoRA can be imported")

@@ -44,16 +44,29 @@ class Slot:
     `master` (float32) is the truth; `weights` is its copy in the dtype of the prior, which passes read.
     A fresh slot has b = 0 and is exactly the prior.
 
-    Source: LoRA (Hu et al. 2021), initialised as PEFT does: Kaiming-uniform a, zero b, scale = alpha / rank.
+    With an `invocation` it is activated: it changes the prior from the last place on where these tokens stand, those
+    that open a reply, so that the prior itself reads and the agent speaks. A text without them is spoken as a whole.
+
+    Source: LoRA (Hu et al. 2021), initialised as PEFT does: Kaiming-uniform a, zero b, scale = alpha / rank. Activated
+    LoRA (Greenewald et al. 2025), which leaves a text without an invocation as it is.
     """
 
     def __init__(
-        self, layout: Layout, *, rank: int, alpha: float, dtype: torch.dtype, device: torch.device, seed: int = 0
+        self,
+        layout: Layout,
+        *,
+        rank: int,
+        alpha: float,
+        dtype: torch.dtype,
+        device: torch.device,
+        seed: int = 0,
+        invocation: Sequence[int] = (),
     ) -> None:
         if rank < 1:
             raise ValueError(f"rank {rank!r}: an adapter needs a rank of at least 1")
         self.layout, self.rank, self.alpha = layout, rank, float(alpha)
         self.scale = self.alpha / rank
+        self.invocation = tuple(invocation)
         size = layout.size(rank)
         self.master = torch.zeros(size, dtype=torch.float32, device=device)
         self.weights = torch.zeros(size, dtype=dtype, device=device)
@@ -88,6 +101,12 @@ class Slot:
         """Views (a, b) of the float32 weights by target name."""
         return {target.name: pair for target, pair in zip(self.layout.targets, self._views(self.master), strict=True)}
 
+    def since(self, ids: Sequence[int], place: int) -> int:
+        """The first token that the slot changes, where the logits at `place` are wanted."""
+        count = len(self.invocation)
+        starts = range(place + 1 - count, -1, -1) if count else ()
+        return next((start for start in starts if tuple(ids[start : start + count]) == self.invocation), 0)
+
     def publish(self) -> None:
         """Make the master weights those of the next forward pass. Caches made before no longer fit (`stamp`)."""
         with torch.no_grad():
@@ -120,7 +139,14 @@ class Slot:
 
     def fork(self) -> Slot:
         """A copy that can be trained without changing this one."""
-        twin = Slot(self.layout, rank=self.rank, alpha=self.alpha, dtype=self.weights.dtype, device=self.weights.device)
+        twin = Slot(
+            self.layout,
+            rank=self.rank,
+            alpha=self.alpha,
+            dtype=self.weights.dtype,
+            device=self.weights.device,
+            invocation=self.invocation,
+        )
         twin.master.copy_(self.master)
         twin.steps = self.steps
         if self.first_moment is not None and self.second_moment is not None:

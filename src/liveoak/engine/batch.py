@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Sequence as Seq
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -28,8 +29,8 @@ class Sequence:
     ids: tuple[int, ...]
     slot: Slot | None = None
     prefix: int | None = None
-    """Place in the batch of the sequence that this one continues; it must come earlier, under the same slot, and have
-    no prefix itself."""
+    """Place in the batch of the sequence that this one continues. It comes earlier, under the same slot, or is read by
+    the prior itself where the slot is an activated one."""
     wanted: tuple[int, ...] = ()
     """Positions in `ids` whose next-token logits are wanted, ascending."""
 
@@ -172,13 +173,65 @@ def rows_of(batch: Seq[Sequence]) -> tuple[list[Row], list[int]]:
         first, keys = 0, own
         if sequence.prefix is not None:
             head = batch[sequence.prefix] if 0 <= sequence.prefix < i else sequence
-            if head is sequence or head.prefix is not None or head.slot is not sequence.slot:
+            if head is sequence or not _continues(sequence, head):
                 raise ValueError(
-                    f"prefix {sequence.prefix!r} of sequence {i} must come earlier, under the same slot, "
-                    "and have none itself"
+                    f"prefix {sequence.prefix!r} of sequence {i} must come earlier, under the same slot or, before an "
+                    "activated one, under none"
                 )
-            first = len(head.ids)
-            keys = torch.cat([torch.arange(starts[sequence.prefix], starts[sequence.prefix] + first), own])
+            first, keys = len(rows[sequence.prefix].keys), torch.cat([rows[sequence.prefix].keys, own])
         rows.append(Row(queries=own, keys=keys, first=first))
         positions.extend(range(first, first + len(sequence.ids)))
     return rows, positions
+
+
+def _continues(sequence: Sequence, head: Sequence) -> bool:
+    if head.slot is sequence.slot:
+        return True
+    return head.slot is None and sequence.slot is not None and bool(sequence.slot.invocation)
+
+
+def activated(batch: Seq[Sequence]) -> list[Sequence]:
+    """The batch with sequences under activated slots cut into what the prior reads and what the slot changes.
+
+    Those that continue others, or are continued, are cut already. Wanted places stay in their order.
+    """
+    linked = {sequence.prefix for sequence in batch}
+    found: list[Sequence] = []
+    moved: dict[int | None, int | None] = {None: None}
+    for place, sequence in enumerate(batch):
+        slot = sequence.slot
+        if slot is None or not slot.invocation or sequence.prefix is not None or place in linked or not sequence.wanted:
+            moved[place] = len(found)
+            found.append(replace(sequence, prefix=moved[sequence.prefix]))
+        else:
+            found.extend(_cut(sequence, slot, len(found)))
+    return found
+
+
+def _cut(sequence: Sequence, slot: Slot, first: int) -> list[Sequence]:
+    """A reply's own tokens are read by the prior where a later one is wanted."""
+    ids = sequence.ids
+    found: list[Sequence] = []
+    head, read = None, 0
+    for since, wanted in groupby(sequence.wanted, key=lambda place: slot.since(ids, place)):
+        if since > read:
+            found.append(Sequence(ids=ids[read:since], prefix=head))
+            head, read = first + len(found) - 1, since
+        places = tuple(place - since for place in wanted)
+        found.append(Sequence(ids=ids[since : since + places[-1] + 1], slot=slot, prefix=head, wanted=places))
+    return found
+
+
+def read_first(batch: Seq[Sequence]) -> tuple[list[Sequence], int]:
+    """The batch with sequences that the prior reads, and nothing is wanted of, in front; and how many they are."""
+    read: list[int] = []
+    for place, sequence in enumerate(batch):
+        known = sequence.prefix is None or sequence.prefix in read
+        if sequence.slot is None and not sequence.wanted and known:
+            read.append(place)
+    order = [*read, *(place for place in range(len(batch)) if place not in set(read))]
+    moved = {old: new for new, old in enumerate(order)}
+    return [
+        one if (one := batch[old]).prefix is None else replace(one, prefix=moved[one.prefix])  # type: ignore[index]
+        for old in order
+    ], len(read)

@@ -95,10 +95,26 @@ class _Live:
         self.row = Places(self.need)
         self.made_by = self.weights
         """The weights that filled `places`."""
+        activated = self.slot is not None and bool(self.slot.invocation)
+        self.reads = self.slot.since(self.ids, len(self.ids) - 1) if self.slot and activated else len(self.ids)
+        """Tokens whose cache others with the same beginning may use: of an activated slot, those that the prior reads."""
+        self.read_by = 0 if activated else self.weights
+        """The weights that fill these."""
 
     @property
     def pending(self) -> int:
         return len(self.ids) - len(self.places)
+
+    def common_with(self, other: _Live) -> int:
+        """How many tokens both begin with alike that the same weights read."""
+        if self.read_by != other.read_by:
+            return 0
+        return min(common_length(self.ids, other.ids), self.reads, other.reads)
+
+    def stretches(self, first: int) -> list[tuple[int, Slot | None]]:
+        """From its token `first` on, how many of those that are run now go through which slot."""
+        read = min(max(self.reads - first, 0), self.now) if self.read_by != self.weights else 0
+        return [(count, slot) for count, slot in ((read, None), (self.now - read, self.slot)) if count]
 
     @property
     def weights(self) -> int:
@@ -209,7 +225,7 @@ class Decoder:
                 continue
             live = _Live(ticket, [], matcher, TextStream(self.engine.tokenizer.decode, ticket.request.sampling.stop))
             if not live.sampling.exact:
-                live.places = self.pool.find(live.weights, live.ids)
+                live.places = self.pool.find(live.read_by, live.ids[: live.reads + 1])
             self._live.append(live)
             reserved += need
 
@@ -273,10 +289,7 @@ class Decoder:
         if live.drawn or live.sampling.exact:
             return False
         return any(
-            other.weights == live.weights
-            and not other.drawn
-            and other.now > 1
-            and common_length(other.ids, live.ids) - len(live.places) >= WORTH_WAITING
+            not other.drawn and other.now > 1 and live.common_with(other) - len(live.places) >= WORTH_WAITING
             for other in batch
         )
 
@@ -306,9 +319,9 @@ class Decoder:
     def _share_prompt(self, live: _Live) -> None:
         """Let requests that wait for the same beginning find it now, in place of the shorter one that they have."""
         for other in self._live:
-            if other is live or other.drawn or other.sampling.exact or other.weights != live.weights:
+            if other is live or other.drawn or other.sampling.exact:
                 continue
-            common = min(common_length(live.ids, other.ids), len(other.ids) - 1)
+            common = min(live.common_with(other), len(other.ids) - 1)
             if common > len(other.places):
                 held = self.pool.hold(live.places[:common])
                 self.pool.release(other.places)
@@ -317,9 +330,10 @@ class Decoder:
 
     def _route_of(self, batch: list[_Live]) -> Route:
         """The batch's route, kept while the batch stays the same, since it holds stacked weights."""
-        key = tuple(part for live in batch for part in (live.now, live.weights))
+        parts = [part for live in batch for part in live.stretches(len(live.places) - live.now)]
+        key = tuple(number for count, slot in parts for number in (count, 0 if slot is None else slot.stamp))
         if self._route is None or self._route[0] != key:
-            self._route = (key, Route([live.now for live in batch], [live.slot for live in batch]))
+            self._route = (key, Route([count for count, _ in parts], [slot for _, slot in parts]))
         return self._route[1]
 
     def _sample(self, live: _Live, raw: torch.Tensor) -> None:
@@ -344,8 +358,11 @@ class Decoder:
 
     def _finish(self, live: _Live, finish: Finish) -> None:
         self._live.remove(live)
-        if live.places:
-            self.pool.keep(live.made_by, live.ids[: len(live.places)], live.places)
+        whole = live.read_by == live.weights
+        kept = live.places if whole else live.places[: live.reads]
+        self.pool.release(live.places[len(kept) :])
+        if kept:
+            self.pool.keep(live.read_by if not whole else live.made_by, live.ids[: len(kept)], kept)
         text = live.stream.shown if finish == "cancelled" else live.stream.text
         live.ticket.completion = Completion(
             drawn=tuple(live.drawn), text=text, finish=finish, stopped_by=live.stream.stopped_by

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from liveoak.adapters import Bank, Route, Slot
-from liveoak.engine.attention import NAME, Pass
-from liveoak.engine.batch import Plan, Row, Sequence, rows_of
+from liveoak.engine.attention import NAME, Pass, Past
+from liveoak.engine.batch import Plan, Row, Sequence, activated, read_first, rows_of
 from liveoak.engine.faithful import (
     TEXTS,
     own_logits,
@@ -84,18 +84,38 @@ class Engine:
         require_faithful(found, own, prior=prior.name, kind=kind)
 
     def hidden(self, batch: Seq[Sequence]) -> Tensor:
-        """Last hidden states (T, width) of all tokens, in the order of the batch. Gradients flow if enabled."""
+        """Last hidden states (T, width) of all tokens, in the order of the batch, each sequence under its slot from its
+        first token on. Gradients flow if enabled."""
         rows, positions = rows_of(batch)
+        return self._pass(batch, positions, Pass(plan=Plan(rows, self.device)))
+
+    def _pass(self, batch: Seq[Sequence], positions: Seq[int], carried: Pass) -> Tensor:
         ids = [token for sequence in batch for token in sequence.ids]
         route = Route([len(s.ids) for s in batch], [s.slot for s in batch])
-        return self._run(ids, positions, route, Pass(plan=Plan(rows, self.device)))
+        return self._run(ids, positions, route, carried)
 
     def wanted(self, batch: Seq[Sequence]) -> Tensor:
-        """Last hidden states (P, width) at the wanted positions of each sequence in order."""
-        hidden = self.hidden(batch)
+        """Last hidden states (P, width) at the wanted positions of each sequence in order.
+
+        What the prior reads before activated slots has no gradient: it is run by itself, and nothing of it is kept but
+        keys and values.
+        """
+        batch = activated(batch)
+        past: Past | None = None
+        read = 0
+        if torch.is_grad_enabled():
+            batch, read = read_first(batch)
+        rows, positions = rows_of(batch)
+        tokens = sum(len(sequence.ids) for sequence in batch[:read])
+        if read:
+            past = Past()
+            with torch.no_grad():
+                self._pass(batch[:read], positions[:tokens], Pass(plan=Plan(rows[:read], self.device), keep=past))
+        rest, later = batch[read:], [replace(row, queries=row.queries - tokens) for row in rows[read:]]
+        hidden = self._pass(rest, positions[tokens:], Pass(plan=Plan(later, self.device), past=past))
         places: list[int] = []
         start = 0
-        for sequence in batch:
+        for sequence in rest:
             places.extend(start + position for position in sequence.wanted)
             start += len(sequence.ids)
         return hidden.index_select(0, torch.tensor(places, dtype=torch.long, device=self.device))

@@ -58,10 +58,11 @@ class Chain:
         """
         return None if version.parent is None else self._shelf.get(version.id)
 
-    def draft(self, version: Version, *, rank: int, seed: int) -> Slot:
-        """A slot that goes on from a version, optimizer state and all."""
+    def draft(self, version: Version, *, rank: int, seed: int, invocation: Sequence[int] = ()) -> Slot:
+        """A slot that goes on from a version, optimizer state and all. Rank, seed and invocation are those of the first
+        one over the prior itself."""
         if version.parent is None:
-            return self._bank.new_slot(rank=rank, seed=seed)
+            return self._bank.new_slot(rank=rank, seed=seed, invocation=invocation)
         return load_snapshot(self._bank, self._folder / version.id)
 
     def keep(

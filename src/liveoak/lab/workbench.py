@@ -84,7 +84,8 @@ class Workbench:
 
     def _write(self, recipe: Recipe, slow: Slot | None, write: Callable[[Study, Slot], Learned]) -> Studied:
         study = Study(self._engine, self._decoder, recipe, self._anchors)
-        slot = self._engine.bank.new_slot(rank=recipe.rank, seed=0) if slow is None else slow.fork()
+        bank, invocation = self._engine.bank, recipe.invocation(self._engine.tokenizer)
+        slot = bank.new_slot(rank=recipe.rank, seed=0, invocation=invocation) if slow is None else slow.fork()
         slot.forget_steps()
         began = time.perf_counter()
         start = slot.master.clone()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from liveoak.priors import ChatTokenizer
 from liveoak.records import Effort
 
 Method = Literal["ask", "read"]
@@ -37,6 +38,8 @@ class Recipe:
     """Weight of their loss against that of the questions."""
     rank: int = 16
     """Rank of a fresh slot."""
+    activated: bool = True
+    """Whether a fresh slot changes what the agent says alone, and not how it reads: docs/decisions/016-activated.md."""
     rate: float = 4e-3
     """Highest learning rate, in Adam's units."""
     batch: int = 8
@@ -67,3 +70,7 @@ class Recipe:
     """Facts beyond these are not studied; the longest lesson allowed holds about so many."""
     past: float = 0.25
     """Share of each step that repeats earlier lessons of the same agent."""
+
+    def invocation(self, tokenizer: ChatTokenizer) -> tuple[int, ...]:
+        """From which tokens on a fresh slot changes the prior; empty: everywhere."""
+        return tokenizer.invocation if self.activated else ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ import torch
 from liveoak.adapters import Slot
 from liveoak.engine import Sequence as Tokens
 from liveoak.engine import common_length
-from liveoak.learning.objective import Example
+from liveoak.learning.objective import Example, cut
 
 T = TypeVar("T")
 ROOM = 768
@@ -29,11 +29,11 @@ def room(device: torch.device) -> int:
     return ROOM_ON_GPU if device.type == "cuda" else ROOM
 
 
-def slices(examples: Sequence[Example], size: int = ROOM) -> list[list[Example]]:
+def slices(examples: Sequence[Example], slot: Slot | None, size: int = ROOM) -> list[list[Example]]:
     """The examples in order, cut so that each part runs at most `size` tokens, or holds one sequence."""
     parts: list[list[Example]] = []
     shared = _Shared()
-    for row in _rows(examples):
+    for row in _rows(examples, slot):
         if parts and shared.tokens_with(row) <= size:
             parts[-1].extend(row.examples)
         else:
@@ -43,25 +43,38 @@ def slices(examples: Sequence[Example], size: int = ROOM) -> list[list[Example]]
     return parts
 
 
+def by_reply(example: Example, slot: Slot) -> list[Example]:
+    """An example whose credit lies in several replies as one of each, where an activated slot speaks them apart."""
+    found: list[Example] = []
+    for _, places in groupby(range(len(example.wanted)), key=lambda i: slot.since(example.ids, example.wanted[i])):
+        own = list(places)
+        one = cut(example, own[0], own[-1] + 1)
+        found.append(one if one is example else replace(one, ids=example.ids[: one.wanted[-1] + 1]))
+    return found
+
+
 def share_beginning(examples: Sequence[Example], slot: Slot | None, first: int = 0) -> list[Tokens]:
-    """Sequences for one pass, from place `first` of it. What several begin with alike, before credit, is run once."""
-    rows = _rows(examples)
+    """Sequences for one pass, from place `first` of it. What several begin with alike, before credit, is run once; what
+    comes before an activated slot speaks is read by the prior."""
+    rows = _rows(examples, slot)
     shared = _Shared()
     for row in rows:
         shared.add(row)
     heads: dict[tuple[int, ...], int] = {}
     found: list[Tokens] = []
     for row in rows:
-        wanted = tuple(place for example in row.examples for place in example.wanted)
-        common = shared.common(row)
-        if not common:
-            found.append(Tokens(ids=row.ids, slot=slot, wanted=wanted))
-            continue
-        if row.key not in heads:
-            heads[row.key] = first + len(found)
-            found.append(Tokens(ids=row.ids[:common], slot=slot))
-        tail = tuple(place - common for place in wanted)
-        found.append(Tokens(ids=row.ids[common:], slot=slot, prefix=heads[row.key], wanted=tail))
+        start, prefix = shared.common(row), None
+        reader = None if _activated(slot) else slot
+        if start:
+            if row.key not in heads:
+                heads[row.key] = first + len(found)
+                found.append(Tokens(ids=row.ids[:start], slot=reader))
+            prefix = heads[row.key]
+        if row.read > start:
+            found.append(Tokens(ids=row.ids[start : row.read], slot=reader, prefix=prefix))
+            start, prefix = row.read, first + len(found) - 1
+        wanted = tuple(place - start for example in row.examples for place in example.wanted)
+        found.append(Tokens(ids=row.ids[start:], slot=slot, prefix=prefix, wanted=wanted))
     return found
 
 
@@ -70,26 +83,38 @@ class _Row:
     """Neighbours over the same tokens, one for each signal for example: they are one sequence."""
 
     ids: tuple[int, ...]
+    read: int
+    """How many of them an activated slot leaves to the prior."""
     examples: tuple[Example, ...]
+    activated: bool
 
     @property
-    def credited(self) -> int:
-        """The first place with credit."""
+    def open(self) -> int:
+        """How many of its first tokens others may share: those before the first with credit, or that the prior reads."""
+        if self.activated:
+            return self.read
         return min(place for example in self.examples for place in example.wanted)
 
     @property
     def key(self) -> tuple[int, ...]:
-        """Those with the same begin alike; empty where credit comes too early to share anything."""
-        return self.ids[:SHARED] if self.credited >= SHARED else ()
+        """Those with the same begin alike; empty where too little may be shared."""
+        return self.ids[:SHARED] if self.open >= SHARED else ()
 
 
-def _rows(examples: Sequence[Example]) -> list[_Row]:
-    return [_Row(ids, tuple(same)) for ids, same in groupby(examples, key=lambda example: example.ids)]
+def _activated(slot: Slot | None) -> bool:
+    return slot is not None and bool(slot.invocation)
+
+
+def _rows(examples: Sequence[Example], slot: Slot | None) -> list[_Row]:
+    def of(example: Example) -> tuple[tuple[int, ...], int]:
+        return example.ids, 0 if slot is None else slot.since(example.ids, example.wanted[0])
+
+    return [_Row(ids, read, tuple(same), _activated(slot)) for (ids, read), same in groupby(examples, key=of)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Alike:
-    """Sequences that begin alike: the first of them, what all have in common before credit, how many they are."""
+    """Sequences that begin alike: the first of them, what all have in common and may share, how many they are."""
 
     ids: tuple[int, ...]
     common: int
@@ -122,8 +147,8 @@ class _Shared:
     def _joined(self, row: _Row) -> _Alike:
         alike = self._alike.get(row.key)
         if alike is None:
-            return _Alike(row.ids, row.credited, 1)
-        common = min(alike.common, common_length(alike.ids, row.ids), row.credited)
+            return _Alike(row.ids, row.open, 1)
+        common = min(alike.common, common_length(alike.ids, row.ids), row.open)
         return _Alike(alike.ids, common, alike.count + 1)
 
 

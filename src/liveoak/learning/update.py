@@ -18,7 +18,7 @@ from liveoak.engine import Engine
 from liveoak.errors import LearningError
 from liveoak.learning.objective import ANCHOR, Example, normalisers
 from liveoak.learning.passing import Part, learn
-from liveoak.learning.slices import passes, room, share_beginning, slices
+from liveoak.learning.slices import by_reply, passes, room, share_beginning, slices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +151,8 @@ def _begin(engine: Engine, stride: Stride) -> _UnderWay | LearningError:
     slot.gradient.zero_()
     try:
         counts = normalisers(stride.examples)
-        examples = [example for example in stride.examples if any(example.credit)]
+        credited = (example for example in stride.examples if any(example.credit))
+        examples = [piece for example in credited for piece in by_reply(example, slot)]
         _check_tokens(examples, engine)
     except LearningError as error:
         return error
@@ -170,7 +171,7 @@ def _check_tokens(examples: Sequence[Example], engine: Engine) -> None:
 def _pieces(one: _UnderWay, size: int) -> list[tuple[Part, int]]:
     update = one.stride.update
     found: list[tuple[Part, int]] = []
-    for piece in slices(one.examples, size):
+    for piece in slices(one.examples, update.slot, size):
         part = Part(slot=update.slot, examples=piece, counts=one.counts, alphas=update.alphas, sums=one.sums)
         tokens = sum(len(sequence.ids) for sequence in share_beginning(piece, update.slot))
         one.processed += tokens

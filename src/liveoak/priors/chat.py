@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from liveoak.priors.layout import lay_out
@@ -53,6 +54,16 @@ class ChatTokenizer:
     def tool_call_marker(self) -> str:
         """The text that begins a tool call."""
         return self.tool_format.marker
+
+    @cached_property
+    def invocation(self) -> tuple[int, ...]:
+        """The tokens that open a reply, as far as what is said in it cannot join them; empty if nothing does."""
+        asked = [Message(role="user", content="?")]
+        before, after = self.render(asked).ids, self.render(asked, add_generation_prompt=True).ids
+        opening = after[len(before) :] if after[: len(before)] == before else ()
+        while opening and not cast(str, self._any.decode([opening[-1]])).strip():
+            opening = opening[:-1]
+        return opening
 
     def encode(self, text: str) -> tuple[int, ...]:
         """Tokens of a plain text: control tokens in it are read as ordinary text."""

@@ -115,7 +115,7 @@ class Runtime:
                 chain=self._chain,
                 teachers=settings.teachers,
                 context=self._context,
-                rank=(recipe or Recipe()).rank,
+                recipe=recipe or Recipe(),
                 clock=clock,
             )
             self._notebook = Notebook(

@@ -94,7 +94,9 @@ class Teacher:
         on_progress(Progress(stage="read", done=0, total=1))
         self._let_go()
         past = self._past(parent, order)
-        slot = self._chain.draft(parent, rank=self._recipe.rank, seed=0)
+        slot = self._chain.draft(
+            parent, rank=self._recipe.rank, seed=0, invocation=self._recipe.invocation(self._engine.tokenizer)
+        )
         start = slot.master.clone()
         teacher = None if order.teacher is None else self._chain.slot(order.teacher)
         was = self.reader.read(order.studied, slot, past, _telling(on_progress), between, teacher)

@@ -24,6 +24,7 @@ from liveoak.learning.arms import LearnerSettings
 from liveoak.learning.general import anchors
 from liveoak.learning.learner import Learner, Report
 from liveoak.learning.lived import Lived
+from liveoak.learning.recipe import Recipe
 from liveoak.learning.scoring import costs
 from liveoak.records import Feedback, Lesson, Origin, Proof, Turn, Verdict, Version
 from liveoak.signals import Episode, RewardSettings, demonstrations, episode_of
@@ -65,12 +66,12 @@ class Traffic:
         chain: Chain,
         teachers: Collection[str],
         context: int,
-        rank: int,
+        recipe: Recipe,
         clock: Callable[[], float],
     ) -> None:
         self._settings, self._engine, self._clock = settings, engine, clock
         self._experience, self._chain = experience, chain
-        self._teachers, self._context, self._rank = teachers, context, rank
+        self._teachers, self._context, self._recipe = teachers, context, recipe
         self._one_at_a_time = threading.Lock()
 
     def harvest(self, since: str | None, *, author: str, learning: LearnerSettings = TRAFFIC) -> Harvest:
@@ -109,7 +110,9 @@ class Traffic:
     ) -> Harvest:
         began = time.perf_counter()
         episodes = [one for some in lived.values() for one in some]
-        slot = self._chain.draft(parent, rank=self._rank, seed=0)
+        slot = self._chain.draft(
+            parent, rank=self._recipe.rank, seed=0, invocation=self._recipe.invocation(self._engine.tokenizer)
+        )
         start = slot.master.clone()
         try:
             before = self._said(slot, episodes)
