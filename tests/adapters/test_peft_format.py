@@ -11,9 +11,10 @@ import peft
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_priors import own_logits, some_ids, stirred, tiny_model
+from tiny_priors import own_logits, some_ids, stirred, tiny_engine, tiny_model
 
 from liveoak.adapters import Bank, Route, Slot, export_peft, import_peft
+from liveoak.engine import Sequence
 from liveoak.errors import Conflict, LiveoakError, StorageError, UserError
 
 LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -59,6 +60,25 @@ def test_what_peft_wrote_says_the_same_here(family: str, options: dict[str, Any]
     theirs = peft_made(tmp_path, family, **options)
     model, bank = banked(family)
     assert torch.allclose(ours(model, bank, import_peft(bank, tmp_path)), theirs, atol=1e-4)
+
+
+def test_activated_adapters_go_both_ways(tmp_path: Path) -> None:
+    """PEFT's own activated LoRA changes the tokens from the last invocation on, and so do we."""
+    engine = tiny_engine("llama")
+    opening = list(IDS[9:11])
+    slot = stirred(engine.bank, rank=3, alpha=6.0)
+    slot.invocation = tuple(opening)
+    export_peft(slot, tmp_path / "out", prior="p")
+    theirs = peft.PeftModel.from_pretrained(tiny_model("llama"), tmp_path / "out").eval()
+    ids = torch.tensor([IDS])
+    with torch.no_grad():
+        expected = theirs(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, 10:]
+    back = import_peft(engine.bank, tmp_path / "out")
+    assert back.invocation == slot.invocation and torch.equal(back.master, slot.master)
+    for one in (slot, back):
+        wanted = tuple(range(10, len(IDS)))
+        found = engine.infer(lambda one=one: engine.logits([Sequence(ids=IDS, slot=one, wanted=wanted)]))
+        assert torch.allclose(found, expected, atol=1e-4)
 
 
 def test_targets_left_out_stay_the_prior(tmp_path: Path) -> None:

@@ -235,7 +235,7 @@ def test_replies_may_go_first_after_every_slice(engine: Engine, monkeypatch: pyt
     monkeypatch.setattr(engine, "breathe", lambda: order.append("breath"))
     examples = lesson(12)
     Update(engine, slot, {}, AdamSettings()).step(examples, 1e-3)
-    assert len(slices(examples, 1)) == 12
+    assert len(slices(examples, None, 1)) == 12
     assert order.count("slice") == 12
     assert ("slice", "slice") not in set(pairwise(order)), "two slices without a breath between"
     assert order[-1] == "breath"
@@ -260,7 +260,7 @@ def rows(examples: Sequence[Example]) -> list[tuple[tuple[int, ...], tuple[int, 
 @given(st.lists(drafts(), max_size=12), st.integers(1, 120))
 @settings(max_examples=200)
 def test_slices_keep_every_example_and_their_bound(examples: list[Example], size: int):
-    parts = slices(examples, size)
+    parts = slices(examples, None, size)
     assert [one for part in parts for one in part] == examples
     for part in parts:
         assert part
@@ -297,7 +297,7 @@ def test_strangers_among_those_that_begin_alike_do_not_undo_the_sharing():
 def test_a_slice_is_full_by_what_it_runs():
     like = [imitation([*range(200), n, n], 200) for n in range(20)]
     stranger = imitation([250] * 160, 20)
-    parts = slices([*like, stranger], 384)
+    parts = slices([*like, stranger], None, 384)
     assert [len(part) for part in parts] == [20, 1]
     assert [sum(len(tokens.ids) for tokens in share_beginning(part, None)) for part in parts] == [239, 159], (
         "the last token is no input"
@@ -307,5 +307,7 @@ def test_a_slice_is_full_by_what_it_runs():
 def test_a_sequence_that_is_credited_early_shares_nothing():
     like = [imitation([*range(200), n, n], 200) for n in range(20)]
     early = imitation([*range(200), 19, 19], 3, "transition")
-    assert [len(part) for part in slices([*like, early], 384)] == [19, 2], "neighbours over the same tokens are one"
-    assert [len(part) for part in slices([like[0], replace(early, ids=like[0].ids)], 100)] == [2], "one sequence"
+    assert [len(part) for part in slices([*like, early], None, 384)] == [19, 2], (
+        "neighbours over the same tokens are one"
+    )
+    assert [len(part) for part in slices([like[0], replace(early, ids=like[0].ids)], None, 100)] == [2], "one sequence"

@@ -116,6 +116,8 @@ class Bank:
 
     def __init__(self, model: nn.Module, head: nn.Module | None = None) -> None:
         self.route: Route | OwnRoute | None = None
+        self.head = Product(head.weight, head.bias) if isinstance(head, nn.Linear) else None
+        """The product that makes logits, where it is a plain one."""
         first = next(model.parameters())
         self.dtype, self.device = first.dtype, first.device
         found = [
@@ -155,11 +157,12 @@ class Bank:
         Raises:
             what `Product.pack` raises.
         """
-        size = sum(layer.weight.numel() * layer.weight.element_size() for layer in self._layers)
-        fits = self.device.type == "cpu" and self.dtype is torch.bfloat16 and size <= MOST_PACKED
-        if fits and has_order():
-            for layer in self._layers:
-                layer.product.pack()
+        products = [layer.product for layer in self._layers]
+        products += [] if self.head is None else [self.head]
+        size = sum(product.weight.numel() * product.weight.element_size() for product in products)
+        if self.device.type == "cpu" and size <= MOST_PACKED and has_order(self.dtype):
+            for product in products:
+                product.pack()
 
     @contextmanager
     def routed(self, route: Route | OwnRoute) -> Generator[None]:

@@ -38,6 +38,11 @@ def adapted(x: Tensor, product: Product, parts: Sequence[Part], target: int) -> 
     return _Adapted.apply(x, _LEAF, product, parts, target)  # pyright: ignore[reportReturnType]
 
 
+def frozen(x: Tensor, product: Product) -> Tensor:
+    """x (T, inputs) -> (T, outputs) through the product alone, with a gradient for x."""
+    return _Adapted.apply(x, _LEAF, product, (), 0)  # pyright: ignore[reportReturnType]
+
+
 class _Adapted(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, _: Tensor, product: Product, parts: Sequence[Part], target: int) -> Tensor:

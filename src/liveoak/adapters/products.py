@@ -1,7 +1,7 @@
 """A frozen layer's two products: with its weight, and back with the weight's transpose.
 
-On processors, torch puts a bfloat16 weight in the order that the product wants anew for each call, which is a third of
-the time where there are few rows. A weight that never changes can be kept in that order.
+On processors, torch puts a weight in the order that the product wants anew for each call, which is a third of the time
+where there are few rows. A weight that never changes can be kept in that order.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ _ROWS = 512
 """For which the order is chosen; it serves any number."""
 
 
-def has_order() -> bool:
-    """Whether this torch and this processor have an order of their own for products in bfloat16."""
-    supported = getattr(_operators(), "_is_mkldnn_bf16_supported", None)
-    return torch.backends.mkldnn.is_available() and supported is not None and bool(supported())
+def has_order(dtype: torch.dtype) -> bool:
+    """Whether this torch and this processor have an order of their own for products in this number format."""
+    if not torch.backends.mkldnn.is_available() or not hasattr(_operators(), "_reorder_linear_weight"):
+        return False
+    supported = getattr(_operators(), "_is_mkldnn_bf16_supported", lambda: False)
+    return dtype is torch.float32 or (dtype is torch.bfloat16 and bool(supported()))
 
 
 class Product:
@@ -33,7 +35,7 @@ class Product:
         """Keep the weight and its transpose in the products' own order too: the memory of the layer twice more.
 
         Raises:
-            RuntimeError, AttributeError: this torch or this processor has no such order.
+            RuntimeError, AttributeError: this torch or this processor has no such order (`has_order`).
         """
         pack = _operators()._reorder_linear_weight
         self._packed = pack(self.weight, _ROWS), pack(self.weight.t().contiguous(), _ROWS)

@@ -174,14 +174,18 @@ def rows_of(batch: Seq[Sequence]) -> tuple[list[Row], list[int]]:
         if sequence.prefix is not None:
             head = batch[sequence.prefix] if 0 <= sequence.prefix < i else sequence
             if head is sequence or not _continues(sequence, head):
-                raise ValueError(
-                    f"prefix {sequence.prefix!r} of sequence {i} must come earlier, under the same slot or, before an "
-                    "activated one, under none"
-                )
+                raise _wrong(sequence, i)
             first, keys = len(rows[sequence.prefix].keys), torch.cat([rows[sequence.prefix].keys, own])
         rows.append(Row(queries=own, keys=keys, first=first))
         positions.extend(range(first, first + len(sequence.ids)))
     return rows, positions
+
+
+def _wrong(sequence: Sequence, place: int) -> ValueError:
+    return ValueError(
+        f"prefix {sequence.prefix!r} of sequence {place} must come earlier, under the same slot or, before an "
+        "activated one, under none"
+    )
 
 
 def _continues(sequence: Sequence, head: Sequence) -> bool:
@@ -194,12 +198,17 @@ def activated(batch: Seq[Sequence]) -> list[Sequence]:
     """The batch with sequences under activated slots cut into what the prior reads and what the slot changes.
 
     Those that continue others, or are continued, are cut already. Wanted places stay in their order.
+
+    Raises:
+        ValueError: a prefix that does not come earlier.
     """
     linked = {sequence.prefix for sequence in batch}
     found: list[Sequence] = []
     moved: dict[int | None, int | None] = {None: None}
     for place, sequence in enumerate(batch):
         slot = sequence.slot
+        if sequence.prefix not in moved:
+            raise _wrong(sequence, place)
         if slot is None or not slot.invocation or sequence.prefix is not None or place in linked or not sequence.wanted:
             moved[place] = len(found)
             found.append(replace(sequence, prefix=moved[sequence.prefix]))

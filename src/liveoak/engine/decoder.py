@@ -97,7 +97,7 @@ class _Live:
         """The weights that filled `places`."""
         activated = self.slot is not None and bool(self.slot.invocation)
         self.reads = self.slot.since(self.ids, len(self.ids) - 1) if self.slot and activated else len(self.ids)
-        """Tokens whose cache others with the same beginning may use: of an activated slot, those that the prior reads."""
+        """Tokens whose cache others may use: of an activated slot, those that the prior reads."""
         self.read_by = 0 if activated else self.weights
         """The weights that fill these."""
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from liveoak.adapters import Bank, Route, Slot
+from liveoak.adapters import Bank, Route, Slot, frozen
 from liveoak.engine.attention import NAME, Pass, Past
 from liveoak.engine.batch import Plan, Row, Sequence, activated, read_first, rows_of
 from liveoak.engine.faithful import (
@@ -126,7 +126,10 @@ class Engine:
 
     def head(self, hidden: Tensor) -> Tensor:
         """Logits (P, V), in float32 or wider, of hidden states (P, width)."""
-        return self._scaled(self._head(hidden))
+        product = self.bank.head
+        if product is None:
+            return self._scaled(self._head(hidden))
+        return self._scaled(frozen(hidden, product) if torch.is_grad_enabled() else product.there(hidden))
 
     def _scaled(self, logits: Tensor) -> Tensor:
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from importlib.resources import files
 
@@ -37,15 +37,6 @@ _TOGETHER = 24
 """Questions asked at once. All at once would be a queue in front of everybody else's requests."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Known:
-    """The prior's own figures on a few sequences: what they cost, or what it says next."""
-
-    batch: tuple[Tokens, ...]
-    targets: Tensor
-    logprobs: Tensor
-
-
 class Gate:
     """Probes candidates. What the prior itself does is measured once."""
 
@@ -69,11 +60,11 @@ class Gate:
             found.append(_probe("earlier_recall", "share", before, after, limit, after >= limit, len(earlier)))
         before, after = self.retention(served), self.retention(candidate)
         limit = bounds.max_retention_nats
-        size = len(self._general.targets)
+        size = _wanted(self._general)
         found.append(_probe("retention", "nats/token", before, after, limit, after <= limit, size))
         before, after = self.divergence(served), self.divergence(candidate)
         limit = bounds.max_kl_prior
-        size = len(self._replies.targets)
+        size = _wanted(self._replies)
         found.append(_probe("kl_prior", "nats/token", before, after, limit, after <= limit, size))
         return tuple(found)
 
@@ -100,51 +91,76 @@ class Gate:
         """Change against the prior, in nats per token, on general text; positive is damage."""
         if slot is None:
             return 0.0
-        known = self._general
-        targets = known.targets.unsqueeze(1)
         # Token by token, so that what did not change at all is 0 and no rounding of two sums.
-        prior, current = known.logprobs.gather(1, targets), self._logprobs(known.batch, slot).gather(1, targets)
-        return float((prior - current).mean())
+        return float((self._prior_costs - self._costs(slot)).neg().mean())
 
     def divergence(self, slot: Slot | None) -> float:
         """KL(prior || slot), in nats per token, over the prior's replies to everyday prompts."""
         if slot is None:
             return 0.0
-        known = self._replies
-        current = self._logprobs(known.batch, slot)
-        return float((known.logprobs.exp() * (known.logprobs - current)).sum(-1).mean())
+        prior, current = self._prior_logprobs, self._logprobs(self._replies, slot)
+        return float((prior.exp() * (prior - current)).sum(-1).mean())
 
     @cached_property
-    def _general(self) -> _Known:
+    def _general(self) -> list[Tokens]:
         text = files("liveoak.gate").joinpath("general.txt").read_text(encoding="utf-8")
         encode = self._engine.tokenizer.encode
-        paragraphs = [encode(part)[:_PARAGRAPH_TOKENS] for part in text.split("\n\n") if part.strip()]
-        return self._known([(ids, 0) for ids in paragraphs])
+        return [_from(encode(part)[:_PARAGRAPH_TOKENS], 0) for part in text.split("\n\n") if part.strip()]
 
     @cached_property
-    def _replies(self) -> _Known:
+    def _replies(self) -> list[Tokens]:
         render = self._engine.tokenizer.render
         starts = [render([Message(role="user", content=prompt)], add_generation_prompt=True).ids for prompt in PROMPTS]
         replies = self._decoder.generate([Request(ids=ids, slot=None, sampling=_REPLY) for ids in starts])
-        whole = [
-            (ids + tuple(token.id for token in reply.drawn), len(ids) - 1)
+        return [
+            _from(ids + tuple(token.id for token in reply.drawn), len(ids) - 1)
             for ids, reply in zip(starts, replies, strict=True)
         ]
-        return self._known(whole)
 
-    def _known(self, sequences: Sequence[tuple[tuple[int, ...], int]]) -> _Known:
-        """Each sequence with the first place whose next token counts."""
-        batch = tuple(Tokens(ids=ids[:-1], wanted=tuple(range(first, len(ids) - 1))) for ids, first in sequences)
-        targets = torch.tensor([token for ids, first in sequences for token in ids[first + 1 :]])
-        return _Known(batch=batch, targets=targets.to(self._engine.device), logprobs=self._logprobs(batch, None))
+    @cached_property
+    def _prior_costs(self) -> Tensor:
+        return self._costs(None)
+
+    @cached_property
+    def _prior_logprobs(self) -> Tensor:
+        return self._logprobs(self._replies, None)
+
+    def _costs(self, slot: Slot | None) -> Tensor:
+        """(P): nats of each token of the general text."""
+        return -self._each(self._general, slot, _of_next)
 
     def _logprobs(self, batch: Sequence[Tokens], slot: Slot | None) -> Tensor:
-        """(P, V), a slice at a time, so that a GPU is never held long."""
+        """(P, V)"""
+        return self._each(batch, slot, lambda _, logprobs: logprobs)
+
+    def _each(
+        self, batch: Sequence[Tokens], slot: Slot | None, take: Callable[[Sequence[Tokens], Tensor], Tensor]
+    ) -> Tensor:
+        """What `take` keeps of the log-probabilities, a slice at a time, so that a GPU is never held long."""
         parts: list[Tensor] = []
         for some in portions(batch, SLICE):
-            routed = [replace(tokens, slot=slot) for tokens in some]
-            parts.append(self._engine.infer(lambda routed=routed: self._engine.logits(routed).log_softmax(-1)))
+            routed = [replace(tokens, ids=tokens.ids[:-1], slot=slot) for tokens in some]
+            parts.append(
+                self._engine.infer(
+                    lambda some=some, routed=routed: take(some, self._engine.logits(routed).log_softmax(-1))
+                )
+            )
         return torch.cat(parts)
+
+
+def _from(ids: tuple[int, ...], first: int) -> Tokens:
+    """A sequence whose tokens count from the one after place `first` on. Its last one is not run."""
+    return Tokens(ids=ids, wanted=tuple(range(first, len(ids) - 1)))
+
+
+def _wanted(batch: Sequence[Tokens]) -> int:
+    return sum(len(tokens.wanted) for tokens in batch)
+
+
+def _of_next(batch: Sequence[Tokens], logprobs: Tensor) -> Tensor:
+    """(P, V) -> (P): of the token that comes next."""
+    targets = [[tokens.ids[place + 1]] for tokens in batch for place in tokens.wanted]
+    return logprobs.gather(1, torch.tensor(targets, device=logprobs.device)).squeeze(1)
 
 
 def _probe(name: str, unit: str, before: float, after: float, limit: float, passed: bool, n: int) -> Probe:

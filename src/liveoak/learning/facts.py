@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as Seq
+from dataclasses import dataclass
 
 import torch
 
-from liveoak.engine import Engine, Sequence
+from liveoak.engine import SLICE, Engine, Sequence, portions
 from liveoak.learning.asking import Fact, fact_of_question, fact_of_span
 from liveoak.learning.reading import Reading, Sentence, read
 from liveoak.learning.recipe import Recipe
@@ -75,39 +76,58 @@ def subject_of(reading: Reading, topic: str) -> str:
 
 def surprising(engine: Engine, sentences: Seq[Sentence], count: int) -> list[tuple[Sentence, AnswerSpan]]:
     """The `count` words that the prior expects least where they stand, two a sentence at most."""
+    # A sentence's first word surprises for being first, whatever it says.
+    spans = [[span for span in phrase_spans(sentence.text) if span.start > 0] for sentence in sentences]
+    asked = [place for place, own in enumerate(spans) if own and count > 0]
     ranked: list[tuple[float, int, AnswerSpan]] = []
-    for place, sentence in enumerate(sentences if count > 0 else ()):
-        # A sentence's first word surprises for being first, whatever it says.
-        spans = [span for span in phrase_spans(sentence.text) if span.start > 0]
-        if spans:
-            costs = [
-                cost * (_FOCUS if span.end >= len(sentence.text.rstrip(" .!?")) else 1.0)
-                for cost, span in zip(_costs(engine, sentence, spans), spans, strict=True)
-            ]
-            costed = zip(costs, spans, strict=True)
-            ranked += [(cost, place, span) for cost, span in sorted(costed, key=lambda pair: -pair[0])[:2]]
+    for place, found in zip(asked, _costs(engine, [sentences[place] for place in asked]), strict=True):
+        text = sentences[place].text
+        costed = [
+            (found.of(span) * (_FOCUS if span.end >= len(text.rstrip(" .!?")) else 1.0), span) for span in spans[place]
+        ]
+        ranked += [(cost, place, span) for cost, span in sorted(costed, key=lambda pair: -pair[0])[:2]]
     ranked.sort(key=lambda entry: -entry[0])
     return [(sentences[place], span) for _, place, span in ranked[: max(count, 0)]]
 
 
-def _costs(engine: Engine, sentence: Sentence, spans: Seq[AnswerSpan]) -> list[float]:
-    """Nats that each span costs, given what stands before it."""
-    opening = engine.tokenizer.encode(f"{sentence.heading}\n")
-    ids = opening + engine.tokenizer.encode(sentence.text)
-    wanted = tuple(range(len(opening) - 1, len(ids) - 1))
+@dataclass(frozen=True, slots=True)
+class _Costs:
+    """What each token of a sentence costs, in nats, and the characters (start, end) that it stands for."""
 
-    def score() -> list[float]:
-        logits = engine.logits([Sequence(ids=ids, wanted=wanted)])
-        targets = torch.tensor(ids[len(opening) :], device=logits.device).unsqueeze(1)
-        return (-logits.log_softmax(-1).gather(1, targets).squeeze(1)).tolist()
+    costs: Seq[float]
+    places: Seq[tuple[int, int]]
 
-    costs = engine.infer(score)
-    ends = [len(engine.tokenizer.decode(ids[len(opening) : place + 1])) for place in range(len(opening), len(ids))]
-    starts = [0, *ends[:-1]]
-    return [
-        sum(cost for cost, start, end in zip(costs, starts, ends, strict=True) if start < span.end and end > span.start)
-        for span in spans
+    def of(self, span: AnswerSpan) -> float:
+        """Nats that the span costs, given what stands before it."""
+        return sum(
+            cost
+            for cost, (start, end) in zip(self.costs, self.places, strict=True)
+            if start < span.end and end > span.start
+        )
+
+
+def _costs(engine: Engine, sentences: Seq[Sentence]) -> list[_Costs]:
+    """Each sentence after its heading, some together in a pass."""
+    encode, decode = engine.tokenizer.encode, engine.tokenizer.decode
+    openings = [encode(f"{sentence.heading}\n") for sentence in sentences]
+    bodies = [encode(sentence.text) for sentence in sentences]
+    batch = [
+        Sequence(ids=opening + body, wanted=tuple(range(len(opening) - 1, len(opening) + len(body) - 1)))
+        for opening, body in zip(openings, bodies, strict=True)
     ]
+
+    def score(some: Seq[Sequence]) -> list[float]:
+        targets = torch.tensor([[one.ids[place + 1]] for one in some for place in one.wanted], device=engine.device)
+        return (-engine.logits(some).log_softmax(-1).gather(1, targets).squeeze(1)).tolist()
+
+    costs = [cost for some in portions(batch, SLICE) for cost in engine.infer(lambda some=some: score(some))]
+    found: list[_Costs] = []
+    start = 0
+    for body in bodies:
+        ends = [len(decode(body[: place + 1])) for place in range(len(body))]
+        found.append(_Costs(costs[start : start + len(body)], list(zip([0, *ends[:-1]], ends, strict=True))))
+        start += len(body)
+    return found
 
 
 def _same(name: str, subject: str) -> bool:

@@ -90,7 +90,7 @@ class _Row:
 
     @property
     def open(self) -> int:
-        """How many of its first tokens others may share: those before the first with credit, or that the prior reads."""
+        """First tokens that others may share: those before the first with credit, or that the prior reads."""
         if self.activated:
             return self.read
         return min(place for example in self.examples for place in example.wanted)
