@@ -75,8 +75,8 @@ def test_activated_adapters_go_both_ways(tmp_path: Path) -> None:
         expected = theirs(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, 10:]
     back = import_peft(engine.bank, tmp_path / "out")
     assert back.invocation == slot.invocation and torch.equal(back.master, slot.master)
+    wanted = tuple(range(10, len(IDS)))
     for one in (slot, back):
-        wanted = tuple(range(10, len(IDS)))
         found = engine.infer(lambda one=one: engine.logits([Sequence(ids=IDS, slot=one, wanted=wanted)]))
         assert torch.allclose(found, expected, atol=1e-4)
 

@@ -74,7 +74,7 @@ def test_a_page_takes_no_more_steps_than_its_effort_allows_however_many_facts_it
 
 
 def test_what_goes_beside_the_questions_comes_at_the_share_of_its_effort(engine: Engine, decoder: Decoder):
-    recipe = replace(PLAIN, pieces=1)
+    recipe = replace(PLAIN, pieces=1, reading={"low": 0.0, "medium": 0.5, "high": 1.0})
     course = Study(engine, decoder, recipe, ())._begin(  # pyright: ignore[reportPrivateUsage]
         Assignment(lesson=facts(4), slot=engine.bank.new_slot(rank=4))
     )

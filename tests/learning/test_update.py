@@ -204,7 +204,7 @@ def test_what_a_broken_step_gathered_is_not_in_the_next(engine: Engine, monkeypa
     Update(engine, clean, {}, AdamSettings()).step(examples, 1e-3)
     update = Update(engine, disturbed, {}, AdamSettings())
     calls = 0
-    real = engine.hidden
+    real = engine.wanted
 
     def failing(batch: Sequence[Tokens]) -> torch.Tensor:
         nonlocal calls
@@ -213,7 +213,7 @@ def test_what_a_broken_step_gathered_is_not_in_the_next(engine: Engine, monkeypa
             raise RuntimeError("out of memory")
         return real(batch)
 
-    monkeypatch.setattr(engine, "hidden", failing)
+    monkeypatch.setattr(engine, "wanted", failing)
     monkeypatch.setattr(update_module, "room", lambda _: 100)  # type: ignore[misc]
     with pytest.raises(RuntimeError, match="out of memory"):
         update.step(examples, 1e-3)
@@ -225,13 +225,13 @@ def test_what_a_broken_step_gathered_is_not_in_the_next(engine: Engine, monkeypa
 def test_replies_may_go_first_after_every_slice(engine: Engine, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(update_module, "room", lambda _: 1)  # type: ignore[misc]
     slot, order = engine.bank.new_slot(rank=4), list[str]()
-    real = engine.hidden
+    real = engine.wanted
 
     def noted(batch: Sequence[Tokens]) -> torch.Tensor:
         order.append("slice")
         return real(batch)
 
-    monkeypatch.setattr(engine, "hidden", noted)
+    monkeypatch.setattr(engine, "wanted", noted)
     monkeypatch.setattr(engine, "breathe", lambda: order.append("breath"))
     examples = lesson(12)
     Update(engine, slot, {}, AdamSettings()).step(examples, 1e-3)

@@ -105,16 +105,19 @@ class Course:
 
     def next(self) -> Stride:
         """What the next step learns: some of the lesson, its text, earlier lessons and anchors."""
-        recipe, rng = self._material.recipe, self._rng
+        recipe, rng, effort = self._material.recipe, self._rng, self._plan.lesson.effort
         examples = [self._example(item) for item in self._deck.deal(self._count)]
         self._asked += len(examples)
-        examples += [self._of_text(piece, TEXT) for piece in self._texts.deal(self._beside(recipe.pieces))]
+        examples += [
+            self._of_text(piece, TEXT)
+            for piece in self._texts.deal(self._beside(recipe.pieces * recipe.reading[effort]))
+        ]
         if (teacher := self._material.teacher) is not None:
             examples = self._as_taught_by(teacher, examples)
         if self._material.past is not None and recipe.past > 0:
             repeats = self._material.past.deal(max(1, int(self._count * recipe.past)), rng)
             examples += [self._example(item) for item in repeats]
-        held = min(self._beside(recipe.anchors), self._reach)
+        held = min(self._beside(recipe.anchors * recipe.beside[effort]), self._reach)
         examples += [self._material.anchors[place] for place in rng.sample(range(self._reach), held)]
         rate = rate_at(recipe.rate, self.taken, self.steps)
         return Stride(update=self._update, examples=sorted(examples, key=lambda e: e.ids), rate=rate)
@@ -165,8 +168,7 @@ class Course:
         return max(least, asked)
 
     def _beside(self, each: float) -> int:
-        """How many go beside this step's questions, so that there are `each` of them a step at full effort."""
-        each *= self._material.recipe.beside[self._plan.lesson.effort]
+        """How many go beside this step's questions, so that there are `each` of them a step on average."""
         return math.floor((self.taken + 1) * each) - math.floor(self.taken * each)
 
     def _example(self, chosen: Item) -> Example:

@@ -16,11 +16,15 @@ def _views() -> dict[Effort, int]:
 
 
 def _page_steps() -> dict[Effort, int | None]:
-    return {"low": 13, "medium": 26, "high": None}
+    return {"low": 20, "medium": 40, "high": None}
 
 
 def _beside() -> dict[Effort, float]:
     return {"low": 0.5, "medium": 0.5, "high": 1.0}
+
+
+def _reading() -> dict[Effort, float]:
+    return {"low": 0.0, "medium": 0.0, "high": 1.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +56,10 @@ class Recipe:
     """Steps a page of `page_tokens` tokens at most, however many facts it states, by effort; None: no bound."""
     page_tokens: int = 800
     """Tokens of a page. A shorter lesson counts as one."""
+    reading: dict[Effort, float] = field(default_factory=_reading)
+    """How much of `pieces` a step has, by effort: where steps are few, questions teach the most."""
     beside: dict[Effort, float] = field(default_factory=_beside)
-    """How much of `pieces` and `anchors` a step has, by effort: where steps are few, questions teach the most."""
+    """How much of `anchors` a step has, by effort."""
     enough: float = 0.0
     """A study ends once its loss, in nats per credited token, has been at most this for three steps. 0: never early."""
     other_words: bool = True
