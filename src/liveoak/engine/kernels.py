@@ -75,7 +75,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None, table: Tensor | None)
 
 
 def thin(weight: Tensor) -> Tensor:
-    """The weight in half of the bytes, where that loses nothing: many a float32 weight was bfloat16 when it was kept."""
+    """The weight in half of the bytes, if that loses nothing: many a float32 weight was bfloat16 when it was kept."""
     if weight.dtype is not torch.float32:
         return weight
     half = weight.detach().to(torch.bfloat16)
