@@ -73,6 +73,27 @@ def test_products_are_those_of_float64(
         assert torch.equal(alone[0, 0], found[0, row])
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 70), st.integers(1, 23), st.integers(0, 9))
+def test_a_thin_weight_gives_the_same_bits(rows: int, inputs: int, outputs: int, seed: int) -> None:
+    x = random(1, rows, inputs, dtype=torch.float32, seed=seed)
+    weight = random(outputs, inputs, dtype=torch.bfloat16, seed=seed + 1).float()
+    half = kernels.thin(weight)
+    assert half.dtype is torch.bfloat16
+    a = random(5, inputs, dtype=torch.float32, seed=3)
+    b = random(outputs, 5, dtype=torch.float32, seed=4)
+    slots = table_of([(a, b, 2.0)] * rows)
+    assert torch.equal(kernels.linear(x, half, None, slots), kernels.linear(x, weight, None, slots))
+
+
+def test_a_weight_that_would_lose_something_is_left_as_it_is() -> None:
+    weight = torch.full((2, 2), 1.0)
+    weight[1, 1] += 2**-20
+    assert kernels.thin(weight) is weight
+    assert kernels.thin(weight.bfloat16()).dtype is torch.bfloat16
+    assert kernels.thin(torch.full((1, 1), math.nan)).dtype is torch.float32, "what is no number equals nothing"
+
+
 def test_a_slot_of_zeros_adds_nothing_and_a_damaged_one_stays_in_its_row() -> None:
     x, weight = random(3, 40, dtype=torch.bfloat16, seed=1), random(12, 40, dtype=torch.bfloat16, seed=2)
     plain = kernels.linear(x, weight, None, None)

@@ -151,6 +151,11 @@ class Bank:
             invocation=invocation,
         )
 
+    @property
+    def weights(self) -> list[Tensor]:
+        """The frozen weight of each target."""
+        return [layer.weight for layer in self._layers]
+
     def pack(self) -> None:
         """Make the layers' own products faster where there is an order for it, and not more than `MOST_PACKED` of them.
 

@@ -95,11 +95,9 @@ class _Live:
         self.row = Places(self.need)
         self.made_by = self.weights
         """The weights that filled `places`."""
-        activated = self.slot is not None and bool(self.slot.invocation)
-        self.reads = self.slot.since(self.ids, len(self.ids) - 1) if self.slot and activated else len(self.ids)
+        self.activated = self.slot is not None and bool(self.slot.invocation)
+        self.reads = self.slot.since(self.ids, len(self.ids) - 1) if self.slot and self.activated else len(self.ids)
         """Tokens whose cache others may use: of an activated slot, those that the prior reads."""
-        self.read_by = 0 if activated else self.weights
-        """The weights that fill these."""
 
     @property
     def pending(self) -> int:
@@ -113,8 +111,13 @@ class _Live:
 
     def stretches(self, first: int) -> list[tuple[int, Slot | None]]:
         """From its token `first` on, how many of those that are run now go through which slot."""
-        read = min(max(self.reads - first, 0), self.now) if self.read_by != self.weights else 0
+        read = min(max(self.reads - first, 0), self.now) if self.activated else 0
         return [(count, slot) for count, slot in ((read, None), (self.now - read, self.slot)) if count]
+
+    @property
+    def read_by(self) -> int:
+        """The weights that read these."""
+        return 0 if self.activated else self.weights
 
     @property
     def weights(self) -> int:
@@ -358,11 +361,10 @@ class Decoder:
 
     def _finish(self, live: _Live, finish: Finish) -> None:
         self._live.remove(live)
-        whole = live.read_by == live.weights
-        kept = live.places if whole else live.places[: live.reads]
+        kept = live.places[: live.reads] if live.activated else live.places
         self.pool.release(live.places[len(kept) :])
         if kept:
-            self.pool.keep(live.read_by if not whole else live.made_by, live.ids[: len(kept)], kept)
+            self.pool.keep(0 if live.activated else live.made_by, live.ids[: len(kept)], kept)
         text = live.stream.shown if finish == "cancelled" else live.stream.text
         live.ticket.completion = Completion(
             drawn=tuple(live.drawn), text=text, finish=finish, stopped_by=live.stream.stopped_by

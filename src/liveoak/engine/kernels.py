@@ -69,8 +69,17 @@ def load(cache: Path) -> None:
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None, table: Tensor | None) -> Tensor:
-    """x (..., inputs) times weight (outputs, inputs); `table` (rows, 4) says what each row's slot adds."""
+    """x (..., inputs) times weight (outputs, inputs); `table` (rows, 4) says what each row's slot adds. A float32 x may
+    meet a `thin` weight."""
     return cast(Any, torch.ops.liveoak).linear(x, weight, bias, table)
+
+
+def thin(weight: Tensor) -> Tensor:
+    """The weight in half of the bytes, if that loses nothing: many a float32 weight was bfloat16 when it was kept."""
+    if weight.dtype is not torch.float32:
+        return weight
+    half = weight.detach().to(torch.bfloat16)
+    return half if torch.equal(half.float(), weight) else weight
 
 
 def attend(

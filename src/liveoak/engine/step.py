@@ -49,11 +49,13 @@ class Step:
     """Keys and values (places, G, D) of each layer."""
     tables: Sequence[Tensor] | Mapping[int, Tensor]
     """For each target (T, 4): addresses of the slot's a and b, its rank, the bits of its scale."""
+    weights: Sequence[Tensor] = ()
+    """What is read in place of each target's weight; empty: the weights as they are."""
     compiled: bool = False
     """Layers are run as they were compiled."""
 
     def linear(self, target: int, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return kernels.linear(x, weight, bias, self.tables[target])
+        return kernels.linear(x, self.weights[target] if self.weights else weight, bias, self.tables[target])
 
     def attend(
         self,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,18 +38,25 @@ class Stepper:
         """`pool` is one to try the layers with; `cache` keeps what is built."""
         self._decoder, self._bank = decoder, bank
         self._weight: Tensor = head.weight
+        """Of the head."""
         self._bias: Tensor | None = head.bias
         if bank.device.type != "cpu" or bank.dtype not in kernels.DTYPES:
             raise Unavailable(f"steps are compiled for float32 and bfloat16 on CPUs, not {bank.dtype} on {bank.device}")
         if not isinstance(head, torch.nn.Linear) or not self._weight.is_contiguous():
             raise Unavailable(f"logits are made by a {type(head).__name__}, expected a plain linear layer")
         kernels.load(cache)
+        own = [self._weight, *bank.weights]
+        self._weight, *self._weights = map(kernels.thin, own)
+        read = {id(weight): instead for weight, instead in zip(own, (self._weight, *self._weights), strict=True)}
         self.compiled = True
         """Layers run as compiled; else the kernels alone are faster than nothing."""
         self._targets = len(bank.layout.targets)
         self._slots: tuple[Slot | None, ...] = ()
         self._tables: tuple[tuple[int, ...], list[Tensor]] | None = None
-        layers = watch(decoder, lambda rows: self._run_packed(rows, pool))
+        layers = [
+            replace(layer, weights={name: read.get(id(weight), weight) for name, weight in layer.weights.items()})
+            for layer in watch(decoder, lambda rows: self._run_packed(rows, pool))
+        ]
         try:
             compile_layers(layers, pool.stores, bank, config=decoder.config, cache=cache)
         except Unavailable as error:
@@ -63,7 +71,13 @@ class Stepper:
         Each comes with the address and number of its sequence's places in the pool, its own the last, and its slot.
         The pool has seen tokens before.
         """
-        step = Step(rows=torch.tensor(rows), stores=pool.stores, tables=self._tables_of(slots), compiled=self.compiled)
+        step = Step(
+            rows=torch.tensor(rows),
+            stores=pool.stores,
+            tables=self._tables_of(slots),
+            weights=self._weights,
+            compiled=self.compiled,
+        )
         with self._bank.routed(step):
             hidden = self._run(list(ids), [count - 1 for _, count in rows], step)
         return kernels.linear(hidden, self._weight, self._bias, None)

@@ -120,11 +120,14 @@ inline int step_of(const bf16*) { return LANES; }
 inline Lanes multiply_add(const bf16* a, const bf16* b, Lanes sum) { return fused(load(a), load(b), sum); }
 #endif
 inline int step_of(const float*) { return LANES; }
-inline Lanes multiply_add(const float* a, const float* b, Lanes sum) { return fused(load(a), load(b), sum); }
+template <class W>
+inline Lanes multiply_add(const float* a, const W* b, Lanes sum) {
+  return fused(load(a), load(b), sum);
+}
 
 // What the whole steps of a product leave over.
-template <class T>
-inline float rest(const T* x, const T* w, int64_t size) {
+template <class T, class W>
+inline float rest(const T* x, const W* w, int64_t size) {
   float sum = 0;
   for (int64_t i = size - size % step_of(x); i < size; i++) sum = fused(widen(x[i]), widen(w[i]), sum);
   return sum;

@@ -45,8 +45,8 @@ struct Change {
 
 // Weights are asked for ahead of their use by the first tokens that meet them, since there is more to do per weight than
 // the processor sees ahead by itself.
-template <int tall, int wide, class T, class Y>
-void tile(const T* x, const T* w, const T* bias, const Change<T>* changes, Y* y, int64_t inputs, int64_t outputs,
+template <int tall, int wide, class T, class W, class Y>
+void tile(const T* x, const W* w, const T* bias, const Change<T>* changes, Y* y, int64_t inputs, int64_t outputs,
           int64_t output, bool first) {
   Lanes sums[tall][WIDE] = {};
   w += output * inputs;
@@ -70,8 +70,8 @@ void tile(const T* x, const T* w, const T* bias, const Change<T>* changes, Y* y,
   }
 }
 
-template <int wide, class T, class Y>
-void tiles(const T* x, const T* w, const T* bias, const Change<T>* changes, Y* y, int64_t tokens, int64_t inputs,
+template <int wide, class T, class W, class Y>
+void tiles(const T* x, const W* w, const T* bias, const Change<T>* changes, Y* y, int64_t tokens, int64_t inputs,
            int64_t outputs, int64_t output) {
   for (int64_t t = 0; t < tokens; t += TALL) {
     const T* xs = x + t * inputs;
@@ -87,8 +87,8 @@ void tiles(const T* x, const T* w, const T* bias, const Change<T>* changes, Y* y
 }
 
 // y (tokens, outputs) for the bundles `from` to `to` of WIDE outputs.
-template <class T, class Y>
-void bundles(const T* x, const T* w, const T* bias, const Change<T>* changes, Y* y, int64_t tokens, int64_t inputs,
+template <class T, class W, class Y>
+void bundles(const T* x, const W* w, const T* bias, const Change<T>* changes, Y* y, int64_t tokens, int64_t inputs,
              int64_t outputs, int64_t from, int64_t to) {
   for (int64_t bundle = from; bundle < to; bundle++) {
     const int64_t output = bundle * WIDE;
@@ -117,12 +117,12 @@ void reduce(const Entry& entry, const T* x, int64_t inputs, float* low) {
   for (int64_t r = 0; r < entry.rank; r++) low[r] *= float(entry.scale);
 }
 
-template <class T>
+template <class T, class W>
 void linear_of(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias,
                const std::optional<Tensor>& table, Tensor& y) {
   const int64_t inputs = weight.size(1), outputs = weight.size(0), tokens = x.numel() / inputs;
   const T* xs = static_cast<const T*>(x.data_ptr());
-  const T* w = static_cast<const T*>(weight.data_ptr());
+  const W* w = static_cast<const W*>(weight.data_ptr());
   const T* b = bias ? static_cast<const T*>(bias->data_ptr()) : nullptr;
   T* ys = static_cast<T*>(y.data_ptr());
   std::vector<Change<T>> changes;
@@ -148,15 +148,19 @@ void linear_of(const Tensor& x, const Tensor& weight, const std::optional<Tensor
   });
 }
 
-// x (..., inputs) times weight (outputs, inputs), plus bias and what each row's slot adds; table (rows, 4).
+// x (..., inputs) times weight (outputs, inputs), plus bias and what each row's slot adds; table (rows, 4). A weight in
+// bfloat16 may meet a float32 x: numbers that are bfloat16's anyway are read in half of the bytes.
 Tensor linear(const Tensor& x, const Tensor& weight, std::optional<Tensor> bias, std::optional<Tensor> table) {
   std::vector<int64_t> shape(x.sizes().begin(), x.sizes().end());
   shape.back() = weight.size(0);
   Tensor y = torch::stable::new_empty(x, shape);
-  if (x.scalar_type() == torch::headeronly::ScalarType::Float)
-    linear_of<float>(x, weight, bias, table, y);
+  constexpr auto wide = torch::headeronly::ScalarType::Float;
+  if (x.scalar_type() != wide)
+    linear_of<bf16, bf16>(x, weight, bias, table, y);
+  else if (weight.scalar_type() == wide)
+    linear_of<float, float>(x, weight, bias, table, y);
   else
-    linear_of<bf16>(x, weight, bias, table, y);
+    linear_of<float, bf16>(x, weight, bias, table, y);
   return y;
 }
 

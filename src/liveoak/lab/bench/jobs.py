@@ -58,7 +58,8 @@ class Shape(Wire):
     adapter_per_rank: int
     """Numbers in an adapter of rank 1."""
     weight_bytes: int
-    """Bytes that a pass for one token must read: every weight but those of an embedding that makes no logits."""
+    """Bytes that a pass for one token must read: every weight but those of an embedding that makes no logits, in as few
+    bytes as hold it."""
     linears: tuple[tuple[int, int], ...]
     """Inputs and outputs of each kind of linear layer."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from liveoak.adapters import Slot
-from liveoak.engine import Completion, Decoder, Drawn, Engine, Request, only_team
+from liveoak.engine import Completion, Decoder, Drawn, Engine, Request, kernels, only_team
 from liveoak.engine import Sequence as Tokens
 from liveoak.errors import LearningError
 from liveoak.lab.bench import jobs
@@ -72,7 +72,7 @@ class Ours:
             layers=int(config.num_hidden_layers),
             attention_width=heads * size,
             adapter_per_rank=engine.bank.layout.size(1),
-            weight_bytes=sum(p.numel() * p.element_size() for p in read),
+            weight_bytes=sum(kernels.thin(p).nbytes for p in read),
             linears=tuple(sorted({(target.inputs, target.outputs) for target in targets})),
         )
 
