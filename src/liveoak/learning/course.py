@@ -94,8 +94,7 @@ class Course:
         self.steps = material.steps or self._due(len(items))
         self._deck, self._texts = _Deck(items, self._rng), _Deck(pieces(plan.lesson), self._rng)
         # All that the slot's steps take, this course's among them, are other ones, as long as there are others.
-        taken = (slot.steps + self.steps) * recipe.anchors * recipe.beside[plan.lesson.effort]
-        self._reach = min(math.ceil(taken), len(material.anchors))
+        self._reach = min((slot.steps + self.steps) * recipe.anchors, len(material.anchors))
         self._before = slot.master.clone()
         alphas = {ANCHOR: recipe.anchor_weight, TEXT: recipe.piece_weight}
         self._update = Update(engine, slot, alphas, AdamSettings())
@@ -117,7 +116,7 @@ class Course:
         if self._material.past is not None and recipe.past > 0:
             repeats = self._material.past.deal(max(1, int(self._count * recipe.past)), rng)
             examples += [self._example(item) for item in repeats]
-        held = min(self._beside(recipe.anchors * recipe.beside[effort]), self._reach)
+        held = min(recipe.anchors, self._reach)
         examples += [self._material.anchors[place] for place in rng.sample(range(self._reach), held)]
         rate = rate_at(recipe.rate, self.taken, self.steps)
         return Stride(update=self._update, examples=sorted(examples, key=lambda e: e.ids), rate=rate)

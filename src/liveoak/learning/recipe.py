@@ -12,19 +12,15 @@ Method = Literal["ask", "read"]
 
 
 def _views() -> dict[Effort, int]:
-    return {"low": 4, "medium": 8, "high": 40}
+    return {"low": 4, "medium": 8, "high": 26}
 
 
 def _page_steps() -> dict[Effort, int | None]:
     return {"low": 20, "medium": 40, "high": None}
 
 
-def _beside() -> dict[Effort, float]:
-    return {"low": 0.5, "medium": 0.5, "high": 1.0}
-
-
 def _reading() -> dict[Effort, float]:
-    return {"low": 0.0, "medium": 0.0, "high": 1.0}
+    return {"low": 0.0, "medium": 0.0, "high": 0.25}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +44,7 @@ class Recipe:
     """Highest learning rate, in Adam's units."""
     batch: int = 8
     """Questions a step."""
-    batch_high: int = 16
+    batch_high: int = 10
     """The same at effort `high`, which has steps enough and is rather sure of them."""
     views: dict[Effort, int] = field(default_factory=_views)
     """How often each fact is asked about, always in other words, by effort."""
@@ -58,13 +54,11 @@ class Recipe:
     """Tokens of a page. A shorter lesson counts as one."""
     reading: dict[Effort, float] = field(default_factory=_reading)
     """How much of `pieces` a step has, by effort: where steps are few, questions teach the most."""
-    beside: dict[Effort, float] = field(default_factory=_beside)
-    """How much of `anchors` a step has, by effort."""
     enough: float = 0.0
     """A study ends once its loss, in nats per credited token, has been at most this for three steps. 0: never early."""
     other_words: bool = True
     """Ask in other words too, as the prior itself knows them."""
-    anchors: int = 2
+    anchors: int = 1
     """Sequences of the prior's own a step, on which it is held to itself."""
     anchor_weight: float = 2.0
     """Weight of the anchor's KL against the lesson's loss."""
