@@ -34,8 +34,9 @@ def test_the_model_is_counted_as_it_is(ours: Ours):
     linear = 4 * (2 * 128 * 128 + 2 * 128 * 64 + 3 * 128 * 512)
     assert (shape.linear, shape.head, shape.layers, shape.attention_width) == (linear, 259 * 128, 4, 128)
     assert shape.adapter_per_rank == 4 * (2 * 256 + 2 * 192 + 3 * 640)
-    # The embedding makes the logits too, so that it is read; norms are two a layer and one at the end.
-    assert shape.weight_bytes == 4 * (linear + 259 * 128 + 9 * 128)
+    # The embedding makes the logits too, so that it is read; norms are two a layer and one at the end, and their ones
+    # are held by two bytes each.
+    assert shape.weight_bytes == 4 * (linear + 259 * 128) + 2 * 9 * 128
     assert set(shape.linears) == {(128, 128), (128, 64), (128, 512), (512, 128)}
 
 
