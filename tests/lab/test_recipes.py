@@ -88,7 +88,7 @@ def test_figures_by_hand(tmp_path: Path):
         CLOSED: 0.0,
         OPEN: 1.0,
         DEFAULT: 1.0,
-        "ask": 0.0,
+        "ask and read": 0.0,
         "distil and read": 0.0,
         BASELINE: 0.5,
         "ask and read, no anchors": 0.0,
@@ -117,7 +117,7 @@ def test_every_recipe_takes_the_steps_of_the_default_one(tmp_path: Path):
     go(desk, tmp_path, PASSAGES[:2])
     assert [(name, steps) for _, name, steps in desk.studies] == 2 * [
         (DEFAULT, None),
-        ("ask", 7),
+        ("ask and read", 7),
         ("distil and read", 7),
         (BASELINE, 7),
         ("ask and read, no anchors", 7),
@@ -160,14 +160,17 @@ def test_the_page_draws_the_arms(tmp_path: Path):
 def test_recipes_differ_in_what_their_names_say():
     default, found = Recipe(), recipes()
     assert found[DEFAULT] == default
-    assert {name: (one.method, one.distilled, one.pieces) for name, one in found.items()} == {
-        DEFAULT: ("ask", 0.0, default.pieces),
-        "ask": ("ask", 0.0, 0),
+    # At medium effort, which all passages are studied at.
+    read = {name: one.pieces * one.reading["medium"] for name, one in found.items()}
+    assert {name: (one.method, one.distilled, read[name]) for name, one in found.items()} == {
+        DEFAULT: ("ask", 0.0, 0),
+        "ask and read": ("ask", 0.0, default.pieces),
         "distil and read": ("ask", 1.0, default.pieces),
         BASELINE: ("read", 0.0, 0),
         "ask and read, no anchors": ("ask", 0.0, default.pieces),
     }
     assert default.pieces > 0
+    assert [name for name, one in found.items() if not one.activated] == [BASELINE], "next tokens are learned as usual"
     assert found["ask and read, no anchors"].anchors == 0
     assert len({(one.rank, one.batch) for one in found.values()}) == 1
 

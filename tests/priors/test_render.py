@@ -45,6 +45,19 @@ def own(
     )
 
 
+@families
+@often
+@given(content=marked)
+def test_a_reply_is_opened_by_tokens_that_nothing_else_holds(family: str, content: str) -> None:
+    tokenizer = tokenizer_of(family)
+    asked = [Message(role="user", content=content)]
+    opening, ids = tokenizer.invocation, tokenizer.render(asked, add_generation_prompt=True).ids
+    found = [place for place in range(len(ids)) if ids[place : place + len(opening)] == opening]
+    assert opening and found == [len(tokenizer.render(asked).ids)]
+    answered = tokenizer.render([*asked, Message(role="assistant", content=f"\n{content}")]).ids
+    assert opening in [answered[place : place + len(opening)] for place in range(len(answered))]
+
+
 def told(tokenizer: ChatTokenizer, rendered: Rendered) -> list[tuple[Origin, str]]:
     return [(span.origin, tokenizer.hf.decode(rendered.ids[span.start : span.end])) for span in rendered.spans]
 

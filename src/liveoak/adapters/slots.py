@@ -7,9 +7,10 @@ snapshot is a handful of tensors, however many layers the prior has.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, groupby
 
 import torch
 from torch import Tensor
@@ -101,11 +102,26 @@ class Slot:
         """Views (a, b) of the float32 weights by target name."""
         return {target.name: pair for target, pair in zip(self.layout.targets, self._views(self.master), strict=True)}
 
+    @property
+    def activated(self) -> bool:
+        """It changes what is said alone."""
+        return bool(self.invocation)
+
+    def replies(self, ids: Sequence[int], wanted: Sequence[int]) -> list[tuple[int, range]]:
+        """The first token that the slot changes where the logits at the places `wanted`, ascending, are; and which of
+        them it is the same for."""
+        size = len(self.invocation)
+        ends = range(size, len(ids) + 1) if size else ()
+        opened = [end for end in ends if tuple(ids[end - size : end]) == self.invocation]
+        found: list[tuple[int, range]] = []
+        for number, same in groupby(range(len(wanted)), key=lambda i: bisect_right(opened, wanted[i] + 1)):
+            own = list(same)
+            found.append((opened[number - 1] - size if number else 0, range(own[0], own[-1] + 1)))
+        return found
+
     def since(self, ids: Sequence[int], place: int) -> int:
-        """The first token that the slot changes, where the logits at `place` are wanted."""
-        count = len(self.invocation)
-        starts = range(place + 1 - count, -1, -1) if count else ()
-        return next((start for start in starts if tuple(ids[start : start + count]) == self.invocation), 0)
+        """The first token that it changes where the logits at `place` are wanted."""
+        return self.replies(ids, (place,))[0][0]
 
     def publish(self) -> None:
         """Make the master weights those of the next forward pass. Caches made before no longer fit (`stamp`)."""

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -191,7 +190,7 @@ def _wrong(sequence: Sequence, place: int) -> ValueError:
 def _continues(sequence: Sequence, head: Sequence) -> bool:
     if head.slot is sequence.slot:
         return True
-    return head.slot is None and sequence.slot is not None and bool(sequence.slot.invocation)
+    return head.slot is None and sequence.slot is not None and sequence.slot.activated
 
 
 def activated(batch: Seq[Sequence]) -> list[Sequence]:
@@ -209,7 +208,7 @@ def activated(batch: Seq[Sequence]) -> list[Sequence]:
         slot = sequence.slot
         if sequence.prefix not in moved:
             raise _wrong(sequence, place)
-        if slot is None or not slot.invocation or sequence.prefix is not None or place in linked or not sequence.wanted:
+        if slot is None or not slot.activated or sequence.prefix is not None or place in linked or not sequence.wanted:
             moved[place] = len(found)
             found.append(replace(sequence, prefix=moved[sequence.prefix]))
         else:
@@ -222,25 +221,21 @@ def _cut(sequence: Sequence, slot: Slot, first: int) -> list[Sequence]:
     ids = sequence.ids
     found: list[Sequence] = []
     head, read = None, 0
-    for since, wanted in groupby(sequence.wanted, key=lambda place: slot.since(ids, place)):
+    for since, own in slot.replies(ids, sequence.wanted):
         if since > read:
             found.append(Sequence(ids=ids[read:since], prefix=head))
             head, read = first + len(found) - 1, since
-        places = tuple(place - since for place in wanted)
+        places = tuple(sequence.wanted[i] - since for i in own)
         found.append(Sequence(ids=ids[since : since + places[-1] + 1], slot=slot, prefix=head, wanted=places))
     return found
 
 
 def read_first(batch: Seq[Sequence]) -> tuple[list[Sequence], int]:
     """The batch with sequences that the prior reads, and nothing is wanted of, in front; and how many they are."""
-    read: list[int] = []
+    read: set[int | None] = {None}
     for place, sequence in enumerate(batch):
-        known = sequence.prefix is None or sequence.prefix in read
-        if sequence.slot is None and not sequence.wanted and known:
-            read.append(place)
-    order = [*read, *(place for place in range(len(batch)) if place not in set(read))]
-    moved = {old: new for new, old in enumerate(order)}
-    return [
-        one if (one := batch[old]).prefix is None else replace(one, prefix=moved[one.prefix])  # type: ignore[index]
-        for old in order
-    ], len(read)
+        if sequence.slot is None and not sequence.wanted and sequence.prefix in read:
+            read.add(place)
+    order = sorted(range(len(batch)), key=lambda place: place not in read)
+    moved: dict[int | None, int | None] = {None: None, **{old: new for new, old in enumerate(order)}}
+    return [replace(batch[old], prefix=moved[batch[old].prefix]) for old in order], len(read) - 1

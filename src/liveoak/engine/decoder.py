@@ -95,7 +95,7 @@ class _Live:
         self.row = Places(self.need)
         self.made_by = self.weights
         """The weights that filled `places`."""
-        self.activated = self.slot is not None and bool(self.slot.invocation)
+        self.activated = self.slot is not None and self.slot.activated
         self.reads = self.slot.since(self.ids, len(self.ids) - 1) if self.slot and self.activated else len(self.ids)
         """Tokens whose cache others may use: of an activated slot, those that the prior reads."""
 

@@ -29,7 +29,7 @@ from liveoak.worlds import answered, f1
 if TYPE_CHECKING:
     from liveoak.lab.workbench import Studied
 
-CLOSED, OPEN, DEFAULT, BASELINE = "frozen, closed book", "frozen, open book", "ask and read", "read"
+CLOSED, OPEN, DEFAULT, BASELINE = "frozen, closed book", "frozen, open book", "ask", "read"
 PARAGRAPHS = 10
 """Paragraphs of general text on which retention is measured."""
 _READ_RATE = 1e-3
@@ -56,19 +56,20 @@ class Setting:
 
 
 def plain_reading(recipe: Recipe) -> Recipe:
-    """Next-token loss on the text alone, otherwise as `recipe` has it."""
-    return replace(recipe, method="read", pieces=0, rate=min(recipe.rate, _READ_RATE))
+    """Next-token loss on the text alone, under an adapter of every token as is usual, otherwise as `recipe` has it."""
+    return replace(recipe, method="read", pieces=0, activated=False, rate=min(recipe.rate, _READ_RATE))
 
 
 def recipes(default: Recipe | None = None) -> dict[str, Recipe]:
     """The recipes that are compared. The first is the default one, whose number of steps all take."""
     chosen = default or Recipe()
+    reading = replace(chosen, reading=dict.fromkeys(chosen.reading, 1.0))
     return {
         DEFAULT: chosen,
-        "ask": replace(chosen, pieces=0),
-        "distil and read": replace(chosen, distilled=1.0),
+        "ask and read": reading,
+        "distil and read": replace(reading, distilled=1.0),
         BASELINE: plain_reading(chosen),
-        "ask and read, no anchors": replace(chosen, anchors=0),
+        "ask and read, no anchors": replace(reading, anchors=0),
     }
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from liveoak.priors import ChatTokenizer
 from liveoak.records import Effort
+
+if TYPE_CHECKING:
+    from liveoak.priors import ChatTokenizer
 
 Method = Literal["ask", "read"]
 
@@ -33,7 +35,7 @@ class Recipe:
     """Share of the questions that are trained towards the agent's own distribution with the source before it, the
     others towards the answer itself."""
     pieces: float = 1
-    """Pieces of the text itself a step, on average, learned as next tokens beside the questions."""
+    """Pieces of the text itself a step, where `reading` is whole, learned as next tokens beside the questions."""
     piece_weight: float = 0.5
     """Weight of their loss against that of the questions."""
     rank: int = 16

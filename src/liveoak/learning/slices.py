@@ -45,18 +45,15 @@ def slices(examples: Sequence[Example], slot: Slot | None, size: int = ROOM) -> 
 
 def by_reply(example: Example, slot: Slot) -> list[Example]:
     """An example whose credit lies in several replies as one of each, where an activated slot speaks them apart."""
-    found: list[Example] = []
-    for _, places in groupby(range(len(example.wanted)), key=lambda i: slot.since(example.ids, example.wanted[i])):
-        own = list(places)
-        one = cut(example, own[0], own[-1] + 1)
-        found.append(one if one is example else replace(one, ids=example.ids[: one.wanted[-1] + 1]))
-    return found
+    parts = [cut(example, own.start, own.stop) for _, own in slot.replies(example.ids, example.wanted)]
+    return parts if len(parts) == 1 else [replace(one, ids=one.ids[: one.wanted[-1] + 1]) for one in parts]
 
 
 def share_beginning(examples: Sequence[Example], slot: Slot | None, first: int = 0) -> list[Tokens]:
     """Sequences for one pass, from place `first` of it. What several begin with alike, before credit, is run once; what
     comes before an activated slot speaks is read by the prior."""
     rows = _rows(examples, slot)
+    reader = None if slot is None or slot.activated else slot
     shared = _Shared()
     for row in rows:
         shared.add(row)
@@ -64,7 +61,6 @@ def share_beginning(examples: Sequence[Example], slot: Slot | None, first: int =
     found: list[Tokens] = []
     for row in rows:
         start, prefix = shared.common(row), None
-        reader = None if _activated(slot) else slot
         if start:
             if row.key not in heads:
                 heads[row.key] = first + len(found)
@@ -101,15 +97,12 @@ class _Row:
         return self.ids[:SHARED] if self.open >= SHARED else ()
 
 
-def _activated(slot: Slot | None) -> bool:
-    return slot is not None and bool(slot.invocation)
-
-
 def _rows(examples: Sequence[Example], slot: Slot | None) -> list[_Row]:
     def of(example: Example) -> tuple[tuple[int, ...], int]:
         return example.ids, 0 if slot is None else slot.since(example.ids, example.wanted[0])
 
-    return [_Row(ids, read, tuple(same), _activated(slot)) for (ids, read), same in groupby(examples, key=of)]
+    activated = slot is not None and slot.activated
+    return [_Row(ids, read, tuple(same), activated) for (ids, read), same in groupby(examples, key=of)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from liveoak.lab.outer import sights
 from liveoak.lab.outer.bench import Bench, costs, examined, nothing
 from liveoak.lab.outer.passages import AFTER, BEFORE, CLOSED, READ
 from liveoak.lab.outer.sights import RETRIEVED, TRUNCATED
-from liveoak.lab.outer.slow import trained
+from liveoak.lab.outer.slow import STUDIED, trained
 from liveoak.lab.parts import Parts
 from liveoak.lab.passages import Passage, all_passages, general_paragraphs
 from liveoak.lab.recipes import PARAGRAPHS, plain_reading
@@ -48,7 +48,7 @@ def experiment(order: Order) -> Results:
         config = {
             "prior": order.settings.prior,
             "fingerprint": bench.fingerprint,
-            "recipe": asdict(Recipe()),
+            "recipe": asdict(STUDIED),
             "outer": made.told,
             "window": WINDOW,
             "article": passages[0].title,
@@ -94,7 +94,6 @@ def run(
     tell: Callable[[str], None] = lambda line: None,
 ) -> dict[str, dict[str, float]]:
     """Figures of each arm, passage by passage. Finished arms are reused; one that fails is recorded."""
-    plain = Recipe()
     lesson = Lesson(id="article", topic=passages[0].title, source=text, effort="low")
 
     def asked(slot: Slot | None, context: Callable[[str], str] = nothing) -> dict[str, float]:
@@ -109,9 +108,9 @@ def run(
     arms: Mapping[str, Callable[[], dict[str, float]]] = {
         CLOSED: lambda: asked(None),
         **{name: lambda make=make: asked(None, make()) for name, make in seen.items()},
-        BEFORE: lambda: studied(plain, None),
-        READ: lambda: studied(plain_reading(plain), None),
-        AFTER: lambda: studied(plain, slow),
+        BEFORE: lambda: studied(STUDIED, None),
+        READ: lambda: studied(plain_reading(STUDIED), None),
+        AFTER: lambda: studied(STUDIED, slow),
     }
     found = {name: parts.measured(name, measure, tell=tell) for name, measure in arms.items()}
     return {name: figures for name, figures in found.items() if figures is not None}

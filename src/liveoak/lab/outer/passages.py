@@ -23,7 +23,7 @@ from liveoak.lab.machine import describe_machine
 from liveoak.lab.order import Order
 from liveoak.lab.outer import sights
 from liveoak.lab.outer.bench import Bench, costs, examined, nothing
-from liveoak.lab.outer.slow import STEPS, trained
+from liveoak.lab.outer.slow import STEPS, STUDIED, trained
 from liveoak.lab.parts import Parts
 from liveoak.lab.passages import Passage, edited_passages, general_paragraphs, squad_passages
 from liveoak.lab.recipes import PARAGRAPHS, plain_reading
@@ -59,7 +59,7 @@ def experiment(order: Order) -> Results:
         config = {
             "prior": order.settings.prior,
             "fingerprint": bench.fingerprint,
-            "recipe": asdict(Recipe()),
+            "recipe": asdict(STUDIED),
             "outer": made.told,
             "budget": BUDGET,
             "liveoak": __version__,
@@ -121,15 +121,15 @@ class Sitting:
     def arms(self) -> Mapping[str, Callable[[], dict[str, float]]]:
         """Each arm's name and what measures it."""
         passage = self._passage
-        read = plain_reading(Recipe())
+        read = plain_reading(STUDIED)
         source = Lesson(id="unused", topic=passage.title, source=passage.text)
         bare = {
             CLOSED: lambda: self._asked(None),
             OPEN: lambda: self._asked(None, lambda question: passage.text),
         }
         ours = {
-            BEFORE: lambda: self._studied(source, Recipe(), None),
-            AFTER: lambda: self._studied(source, Recipe(), self._slow),
+            BEFORE: lambda: self._studied(source, STUDIED, None),
+            AFTER: lambda: self._studied(source, STUDIED, self._slow),
         }
         if self._edited:
             larger = replace(source, statements=tuple(self._edited))

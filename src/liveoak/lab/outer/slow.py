@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from liveoak.lab.order import Order
 from liveoak.lab.passages import passages_file
+from liveoak.learning.recipe import Recipe
 
 if TYPE_CHECKING:
     from liveoak.runtime.training.orders import TrainOrder
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 ROUNDS = 10
 STEPS = 12
 """Of a study, in the outer loop and in what is reported of it: half of what a passage takes at medium effort."""
+
+
+STUDIED = Recipe(activated=False)
+"""How every arm studies. Slow weights change every token, and so do those that they are compared with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

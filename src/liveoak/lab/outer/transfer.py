@@ -23,13 +23,12 @@ from liveoak.lab.outer.ledger import MAIN, trials
 from liveoak.lab.outer.passages import AFTER as TAUGHT
 from liveoak.lab.outer.passages import BEFORE as UNTAUGHT
 from liveoak.lab.outer.passages import UNREAD
-from liveoak.lab.outer.slow import STEPS, trained
+from liveoak.lab.outer.slow import STEPS, STUDIED, trained
 from liveoak.lab.outer.trial import Trial, run
 from liveoak.lab.parts import Parts
 from liveoak.lab.passages import passages_file
 from liveoak.lab.results import Figure, Results, figure_over, new_results
 from liveoak.learning.outer.policies import AFTER, START
-from liveoak.learning.recipe import Recipe
 from liveoak.records import QA, Lesson
 from liveoak.worlds import make_handbook, seed_of
 
@@ -109,7 +108,7 @@ def _handbooks(
         slow = bench.load(made.weights)
         config: dict[str, Any] = {
             "prior": bench.fingerprint,
-            "recipe": asdict(Recipe()),
+            "recipe": asdict(STUDIED),
             "outer": made.told,
             "liveoak": __version__,
         }
@@ -137,4 +136,4 @@ def _handbooks(
 
 
 def _taught(bench: Bench, lesson: Lesson, start: Slot | None) -> Slot:
-    return bench.study(lesson, Recipe(), STEPS, start).slot
+    return bench.study(lesson, STUDIED, STEPS, start).slot
