@@ -150,9 +150,11 @@ def swift_engine(family: str, *, graphs: bool = False, dtype: torch.dtype = torc
     return engine
 
 
-def stirred(bank: Bank, *, rank: int = 4, seed: int = 1, alpha: float | None = None, size: float = 0.1) -> Slot:
+def stirred(
+    bank: Bank, *, rank: int = 4, seed: int = 1, alpha: float | None = None, size: float = 0.1, first: int = 0
+) -> Slot:
     """A slot that has learned something: its weights are random."""
-    slot = bank.new_slot(rank=rank, alpha=alpha, seed=seed)
+    slot = bank.new_slot(rank=rank, alpha=alpha, seed=seed, first=first)
     generator = torch.Generator().manual_seed(1000 + seed)
     slot.master.copy_(torch.randn(slot.master.shape, generator=generator) * size)
     slot.publish()

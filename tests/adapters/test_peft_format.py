@@ -43,15 +43,18 @@ def peft_made(folder: Path, family: str = "llama", **options: Any) -> torch.Tens
     return own_logits(model, IDS)
 
 
+@pytest.mark.parametrize("first", [0, 7])
 @pytest.mark.parametrize("family", ["llama", "qwen2", "gemma3", "qwen3"])
-def test_peft_loads_what_we_write_and_says_the_same(family: str, tmp_path: Path) -> None:
+def test_peft_loads_what_we_write_and_says_the_same(family: str, first: int, tmp_path: Path) -> None:
     model, bank = banked(family)
-    slot = stirred(bank, rank=6, alpha=9.0)
+    slot = stirred(bank, rank=6, alpha=9.0, first=first)
     export_peft(slot, tmp_path / "out", prior="some/prior")
     loaded = peft.PeftModel.from_pretrained(tiny_model(family), tmp_path / "out").eval()
     assert torch.allclose(own_logits(loaded, IDS), ours(model, bank, slot), atol=1e-4)
     assert not torch.allclose(own_logits(loaded, IDS), own_logits(tiny_model(family), IDS), atol=1e-2)
     assert loaded.peft_config["default"].base_model_name_or_path == "some/prior"
+    adapted = [name for name, _ in loaded.named_modules() if name.endswith("lora_A")]
+    assert len(adapted) == len(bank.layout.targets) - first, "the layers below are plain there too"
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen2", "gemma2"])
@@ -90,10 +93,11 @@ def test_targets_left_out_stay_the_prior(tmp_path: Path) -> None:
 
 def test_out_and_in_again_is_the_same_to_the_bit(tmp_path: Path) -> None:
     _, bank = banked("llama")
-    slot = stirred(bank, rank=3, alpha=4.5)
-    export_peft(slot, tmp_path, prior="p")
-    back = import_peft(bank, tmp_path)
-    assert torch.equal(back.master, slot.master)
+    for first in (0, 7):
+        slot = stirred(bank, rank=3, alpha=4.5, first=first)
+        export_peft(slot, tmp_path, prior="p")
+        back = import_peft(bank, tmp_path)
+        assert back.first == first and torch.equal(back.master, slot.master)
     assert (back.rank, back.alpha, back.scale, back.steps) == (3, 4.5, 1.5, 0)
 
 

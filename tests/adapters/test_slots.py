@@ -53,6 +53,60 @@ def test_targets_are_all_linear_layers_but_the_head() -> None:
     assert bank.layout.size(2) == 2 * 3 * (64 + 48 + 48 + 64 + 80 + 80 + 80)
 
 
+def test_upper_layers_begin_at_a_layer() -> None:
+    _, bank = banked("llama")
+    layout = bank.layout
+    assert [layout.upper(share) for share in (1.0, 0.99, 0.67, 0.5, 0.34)] == [0, 7, 7, 14, 14]
+    assert layout.targets[layout.upper(0.67)].name.startswith("model.layers.1.")
+    assert layout.upper(0.1) == 14, "one layer at least"
+    with pytest.raises(ValueError, match="share"):
+        layout.upper(1.1)
+    with pytest.raises(ValueError, match="share"):
+        layout.upper(0)
+
+
+@pytest.mark.parametrize("first", [7, 9, 20])
+def test_a_slot_of_upper_targets_is_one_of_all_that_changes_nothing_below(first: int) -> None:
+    model, bank = banked()
+    upper, whole = stirred(bank, rank=3, first=first), bank.new_slot(rank=3)
+    whole.master.zero_()
+    whole.master[-upper.master.numel() :] = upper.master
+    whole.publish()
+    assert upper.master.numel() == bank.layout.size(3, first) < whole.master.numel()
+    assert list(upper.named_master()) == [target.name for target in bank.layout.targets[first:]]
+    assert torch.equal(rows(model, bank, [upper]), rows(model, bank, [whole]))
+    for slot in (upper, whole):
+        slot.train()
+        with bank.routed(Route([LENGTH], [slot])):
+            model(input_ids=torch.tensor([some_ids(LENGTH)])).logits.square().mean().backward()
+    assert upper.gradient is not None and whole.gradient is not None
+    assert upper.gradient.count_nonzero() > 0.9 * upper.gradient.numel()
+    torch.testing.assert_close(upper.gradient, whole.gradient[-upper.gradient.numel() :])
+    twin = upper.fork()
+    assert twin.first == first and torch.equal(twin.master, upper.master)
+
+
+def test_nothing_below_the_first_target_is_part_of_the_graph() -> None:
+    model, bank = banked()
+    slot = stirred(bank, first=7)
+    slot.train()
+    seen: list[bool] = []
+    for layer in model.model.layers:
+        layer.register_forward_hook(
+            lambda _, __, out: seen.append((out[0] if isinstance(out, tuple) else out).requires_grad)
+        )
+    with bank.routed(Route([LENGTH], [slot])):
+        model(input_ids=torch.tensor([some_ids(LENGTH)]))
+    assert seen == [False, True, True]
+
+
+def test_a_slot_changes_a_target_that_is_there() -> None:
+    _, bank = banked()
+    for first in (-1, len(bank.layout.targets)):
+        with pytest.raises(ValueError, match="first target"):
+            bank.new_slot(rank=2, first=first)
+
+
 def test_a_model_without_linear_layers_is_refused() -> None:
     model, bank = banked()
     with pytest.raises(ValueError, match="adapted already"):
@@ -75,7 +129,11 @@ def test_a_slot_is_its_low_rank_change_added_to_the_weights(family: str) -> None
 @given(st.lists(st.sampled_from([None, 0, 1, 2, 3]), min_size=1, max_size=6))
 def test_mixed_ranks_in_one_batch_equal_each_slot_alone(kinds: list[int | None]) -> None:
     model, bank = MIXED
-    slots = [None if kind is None else stirred(bank, rank=(1, 4, 4, 9)[kind], seed=kind) for kind in kinds]
+    shapes = ((1, 0), (4, 0), (4, 7), (9, 10))
+    slots = [
+        None if kind is None else stirred(bank, rank=shapes[kind][0], first=shapes[kind][1], seed=kind)
+        for kind in kinds
+    ]
     together = rows(model, bank, slots)
     for place, slot in enumerate(slots):
         with torch.inference_mode(), bank.routed(Route([LENGTH], [slot])):
@@ -86,9 +144,10 @@ def test_mixed_ranks_in_one_batch_equal_each_slot_alone(kinds: list[int | None])
 MIXED = banked("llama")
 
 
-def test_one_token_a_slot_takes_the_stacked_path_with_the_same_result() -> None:
+@pytest.mark.parametrize("first", [0, 7])
+def test_one_token_a_slot_takes_the_stacked_path_with_the_same_result(first: int) -> None:
     _, bank = banked()
-    slots = [stirred(bank, rank=4, seed=seed, alpha=seed + 1.0) for seed in range(5)]
+    slots = [stirred(bank, rank=4, seed=seed, alpha=seed + 1.0, first=first) for seed in range(5)]
     stacked = Route([1] * 5, slots)
     looped = Route([1] * 5, slots)
     looped._stackable = False  # type: ignore[attr-defined]
@@ -96,6 +155,9 @@ def test_one_token_a_slot_takes_the_stacked_path_with_the_same_result() -> None:
     for index, target in enumerate(bank.layout.targets):
         generator = torch.Generator().manual_seed(index)
         x, y = torch.randn(5, target.inputs, generator=generator), torch.randn(5, target.outputs, generator=generator)
+        assert stacked.changes(index) == (index >= first)
+        if index < first:
+            continue
         by_hand = torch.stack(
             [
                 y[i] + slot.scale * slot.named_master()[target.name][1] @ (slot.named_master()[target.name][0] @ x[i])

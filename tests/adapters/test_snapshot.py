@@ -53,16 +53,19 @@ def test_a_snapshot_brings_back_weights_moments_and_steps(engine: Engine, tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["one"]
 
 
-def test_a_snapshot_tells_from_where_on_its_slot_speaks(engine: Engine, tmp_path: Path) -> None:
+def test_a_snapshot_tells_from_which_token_and_layer_on_its_slot_changes_the_prior(
+    engine: Engine, tmp_path: Path
+) -> None:
     plain, activated = engine.bank.new_slot(rank=3), engine.bank.new_slot(rank=3, invocation=(5, 6))
-    assert digest(plain) != digest(activated)
-    for name, slot in (("plain", plain), ("activated", activated)):
+    upper = engine.bank.new_slot(rank=3, first=7)
+    assert len({digest(slot) for slot in (plain, activated, upper)}) == 3
+    for name, slot in (("plain", plain), ("activated", activated), ("upper", upper)):
         save_snapshot(slot, tmp_path / name)
         loaded = load_snapshot(engine.bank, tmp_path / name)
         assert loaded.invocation == slot.invocation == slot.fork().invocation
-        assert digest(loaded) == digest(slot)
+        assert loaded.first == slot.first and digest(loaded) == digest(slot)
     # As snapshots were written before there were any others: theirs change every token, and keep their names.
-    assert "invocation" not in json.loads((tmp_path / "plain" / "adapter.json").read_text(encoding="utf-8"))
+    assert not {"invocation", "first"} & json.loads((tmp_path / "plain" / "adapter.json").read_text()).keys()
 
 
 def test_training_resumed_equals_training_uninterrupted_to_the_bit(engine: Engine, tmp_path: Path) -> None:

@@ -29,8 +29,8 @@ def engine_of(family: str, dtype: torch.dtype = torch.float32) -> Engine:
     return tiny_engine(family, dtype=dtype)
 
 
-def slot_of(engine: Engine, seed: int, invocation: tuple[int, ...] = OPENING, rank: int = 4) -> Slot:
-    slot = stirred(engine.bank, rank=rank, seed=seed)
+def slot_of(engine: Engine, seed: int, invocation: tuple[int, ...] = OPENING, rank: int = 4, first: int = 0) -> Slot:
+    slot = stirred(engine.bank, rank=rank, seed=seed, first=first)
     slot.invocation = invocation
     return slot
 
@@ -98,7 +98,7 @@ def example(ids: tuple[int, ...], *wanted: int, signal: str = "imitation") -> Ex
 def test_gradients_are_those_of_finite_differences(family: str, lengths: list[int], seed: int) -> None:
     """Beginnings are shared, the prior's reading has a pass of its own, and the gradient is the objective's."""
     engine = engine_of(family, torch.float64)
-    slot = slot_of(engine, seed, rank=2)
+    slot = slot_of(engine, seed, rank=2, first=(0, 7)[seed % 2])
     ids = replies(*lengths)
     last = len(ids) - lengths[-1]
     batch = [

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from liveoak.adapters import Slot
+from liveoak.adapters import Bank, Slot
 from liveoak.engine import Engine
 from liveoak.engine import Sequence as Tokens
 from liveoak.errors import Conflict, NotFound, StorageError, UserError
@@ -64,10 +64,14 @@ def learn(chain: Chain, engine: Engine, experience: Experience) -> Callable[...,
         lesson = lesson or f"l{next(numbers)}"
         experience.add_lesson(Lesson(id=lesson, topic="t"), session=session, author="ann", created=2.0)
         parent = chain.current(session)
-        slot = stepped(engine, chain.draft(parent, rank=2, seed=0))
+        slot = stepped(engine, chain.draft(parent, fresh))
         return chain.keep(slot, parent, session=session, lesson=lesson, verdict=KEPT)
 
     return learned
+
+
+def fresh(bank: Bank) -> Slot:
+    return bank.new_slot(rank=2)
 
 
 def stepped(engine: Engine, slot: Slot, rate: float = 1e-2) -> Slot:
@@ -105,7 +109,7 @@ def test_a_kept_candidate_is_served_and_names_its_lineage(chain: Chain, learn: C
 
 def test_training_goes_on_from_weights_and_optimizer_state(chain: Chain, engine: Engine, learn: Callable[..., Version]):
     one = learn()
-    draft = chain.draft(one, rank=2, seed=0)
+    draft = chain.draft(one, fresh)
     assert draft.steps == 2
     uninterrupted = stepped(engine, stepped(engine, engine.bank.new_slot(rank=2)))
     assert torch.equal(stepped(engine, draft).master, uninterrupted.master)
@@ -114,7 +118,7 @@ def test_training_goes_on_from_weights_and_optimizer_state(chain: Chain, engine:
 def test_a_draft_does_not_change_what_is_served(chain: Chain, engine: Engine, learn: Callable[..., Version]):
     one = learn()
     before = logits(engine, chain.slot(one))
-    stepped(engine, chain.draft(one, rank=2, seed=0), rate=1.0)
+    stepped(engine, chain.draft(one, fresh), rate=1.0)
     assert torch.equal(before, logits(engine, chain.slot(one)))
 
 
@@ -228,7 +232,7 @@ def test_ids_name_content(chain: Chain, engine: Engine, experience: Experience, 
     for lesson, rate in (("other", 1e-2), ("third", 2e-2)):
         experience.add_lesson(Lesson(id=lesson, topic="t"), session=None, author="ann", created=2.0)
         chain.rollback(first.id, None)
-        slot = stepped(engine, chain.draft(first, rank=2, seed=0), rate)
+        slot = stepped(engine, chain.draft(first, fresh), rate)
         ids.add(chain.keep(slot, first, session=None, lesson=lesson, verdict=KEPT).id)
     assert len(ids) == 3
     assert all(len(id) == 12 and int(id, 16) >= 0 for id in ids)
@@ -244,7 +248,7 @@ def test_the_same_content_is_the_same_version(
         for record, chain in ((experience, reopen()), (other, twin)):
             record.add_lesson(Lesson(id="l", topic="t"), session=None, author="ann", created=2.0)
             parent = chain.current()
-            slot = stepped(engine, chain.draft(parent, rank=2, seed=0))
+            slot = stepped(engine, chain.draft(parent, fresh))
             found.append(chain.keep(slot, parent, session=None, lesson="l", verdict=KEPT))
     assert found[0].id == found[1].id
     assert found[0].created != found[1].created
@@ -255,7 +259,7 @@ def test_a_rollback_during_a_lesson_is_not_overruled(
 ):
     first, one = chain.current(), learn()
     experience.add_lesson(Lesson(id="late", topic="t"), session=None, author="ann", created=2.0)
-    slot = stepped(engine, chain.draft(one, rank=2, seed=0))
+    slot = stepped(engine, chain.draft(one, fresh))
     chain.rollback(None, None)
     with pytest.raises(Conflict, match="rolled back or replaced meanwhile"):
         chain.keep(slot, one, session=None, lesson="late", verdict=KEPT)
@@ -268,12 +272,12 @@ def test_forgetting_during_a_sessions_lesson_is_not_overruled_but_the_agents_pro
 ):
     forked = learn("s")
     experience.add_lesson(Lesson(id="late", topic="t"), session="s", author="ann", created=2.0)
-    slot = stepped(engine, chain.draft(forked, rank=2, seed=0))
+    slot = stepped(engine, chain.draft(forked, fresh))
     chain.forget("s")
     with pytest.raises(Conflict):
         chain.keep(slot, forked, session="s", lesson="late", verdict=KEPT)
     agents = chain.current()
-    slot = stepped(engine, chain.draft(agents, rank=2, seed=0))
+    slot = stepped(engine, chain.draft(agents, fresh))
     learn()
     kept = chain.keep(slot, agents, session="s", lesson="late", verdict=KEPT)
     assert chain.current("s") == kept
@@ -284,7 +288,7 @@ def test_a_lesson_erased_while_it_was_studied_leaves_no_weights(
 ):
     experience.add_lesson(Lesson(id="late", topic="t"), session="s", author="ann", created=2.0)
     parent = chain.current("s")
-    slot = stepped(engine, chain.draft(parent, rank=2, seed=0))
+    slot = stepped(engine, chain.draft(parent, fresh))
     experience.erase("s")
     with pytest.raises(NotFound, match="erased"):
         chain.keep(slot, parent, session="s", lesson="late", verdict=KEPT)
@@ -375,7 +379,7 @@ def test_only_so_many_versions_stay_in_memory(
     assert chain.slot(a) is first, "the one used longest ago went"
     chain.slot(b)
     assert loads == [a.id, b.id, c.id, b.id]
-    assert torch.equal(logits(engine, chain.slot(c)), logits(engine, chain.draft(c, rank=2, seed=0)))
+    assert torch.equal(logits(engine, chain.slot(c)), logits(engine, chain.draft(c, fresh)))
 
 
 def test_threads_may_ask_for_slots_at_once(learn: Callable[..., Version], reopen: Callable[..., Chain]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,7 @@ def test_anchors_are_the_priors_own_words_drawn_part_by_part(engine: Engine, tmp
     held = anchors(engine, Decoder(engine), tmp_path)
     assert len(held) == len(PROMPTS) + FREE_TEXTS and len(held) % PART == 0
     first = held[0]
-    assert len(list((tmp_path / "ground").iterdir())) == 1, "a lesson that takes few does not wait for all"
+    assert len(list((tmp_path / "known").iterdir())) == 1, "a lesson that takes few does not wait for all"
     whole = held[:]
     assert whole[0].ids == first.ids and len({one.ids for one in whole}) > len(PROMPTS)
     for one in whole:
@@ -34,24 +33,6 @@ def test_anchors_are_the_priors_own_words_drawn_part_by_part(engine: Engine, tmp
     assert len(replies) == len(PROMPTS) and replies[1] - replies[0] == replies[-1] - replies[-2], "of both kinds early"
     again = anchors(engine, Decoder(engine), tmp_path / "elsewhere")
     assert [one.ids for one in again] == [one.ids for one in whole], "the same words everywhere"
-
-
-def test_what_is_kept_is_used(engine: Engine, tmp_path: Path):
-    held = anchors(engine, Decoder(engine), tmp_path)
-    ids = held[1].ids
-    (kept,) = (tmp_path / "ground").iterdir()
-    drawn = json.loads(kept.read_text())
-    drawn[0], drawn[1] = drawn[1], drawn[0]
-    kept.write_text(json.dumps(drawn))
-    assert anchors(engine, Decoder(engine), tmp_path)[0].ids == ids
-
-
-@pytest.mark.parametrize("damage", ["", "[[1", "{}", '[["a", [0]]]', "[[[1, 2], [5]]]", "[[[1, 2], [1]]]"])
-def test_a_damaged_part_is_drawn_again(engine: Engine, tmp_path: Path, damage: str):
-    known = anchors(engine, Decoder(engine), tmp_path)[-1]
-    (kept,) = (tmp_path / "ground").iterdir()
-    kept.write_text(damage)
-    assert anchors(engine, Decoder(engine), tmp_path)[-1].ids == known.ids
 
 
 def test_the_priors_teacher_is_the_prior(engine: Engine, tmp_path: Path):

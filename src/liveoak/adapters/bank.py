@@ -33,12 +33,16 @@ class Route:
             start += length
         self.parts = tuple(parts)
         self.plain = all(part.slot is None for part in parts)
-        self.trains = any(part.slot is not None and part.slot.gradient is not None for part in parts)
+        slots = [part.slot for part in parts if part.slot is not None]
+        self._lowest = min((slot.first for slot in slots), default=0)
+        """The first target that any of them changes."""
+        self._trained = min((slot.first for slot in slots if slot.gradient is not None), default=None)
+        """The first target that gradients are wanted of; None: of none."""
         self._stacks: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
         self._stackable = self._can_stack()
 
     def _can_stack(self) -> bool:
-        """One token a slot, all slots of one rank: a batched product is one call instead of many.
+        """One token a slot, all slots of one shape: a batched product is one call instead of many.
 
         Whether a slot is open for gradients has no part in it: its neighbours would feel a lesson begin.
         """
@@ -46,8 +50,16 @@ class Route:
         return (
             all(part.end - part.start == 1 for part in self.parts)
             and all(slot is not None for slot in slots)
-            and len({slot.rank for slot in slots if slot is not None}) == 1
+            and len({(slot.rank, slot.first) for slot in slots if slot is not None}) == 1
         )
+
+    def trains(self, target: int) -> bool:
+        """Whether gradients are wanted of a slot's weights at this target."""
+        return self._trained is not None and target >= self._trained
+
+    def changes(self, target: int) -> bool:
+        """Whether any token's slot changes this target."""
+        return not self.plain and target >= self._lowest
 
     def add(self, target: int, x: Tensor, y: Tensor) -> Tensor:
         """y (T, outputs) plus what each token's slot adds for its x (T, inputs)."""
@@ -59,9 +71,10 @@ class Route:
     @staticmethod
     def _add_part(target: int, part: Part, x: Tensor, y: Tensor) -> Tensor:
         piece = y[part.start : part.end]
-        if part.slot is None:
+        pair = None if part.slot is None else part.slot.pairs[target]
+        if part.slot is None or pair is None:
             return piece
-        a, b = part.slot.pairs[target]
+        a, b = pair
         return torch.addmm(piece, x[part.start : part.end] @ a.t(), b.t(), alpha=part.slot.scale)
 
     def _add_stacked(self, target: int, x: Tensor, y: Tensor) -> Tensor:
@@ -98,11 +111,16 @@ class SlottedLinear(nn.Module):
         route = self.bank.route
         if not isinstance(route, Route | None):
             return route.linear(self.index, x, self.weight, self.bias)
-        if route is not None and torch.is_grad_enabled() and (route.trains or (x.requires_grad and not route.plain)):
+        if (
+            route is not None
+            and torch.is_grad_enabled()
+            and (route.trains(self.index) or (x.requires_grad and route.changes(self.index)))
+        ):
             flat = x.reshape(-1, self.in_features)
             return adapted(flat, self.product, route.parts, self.index).view(*x.shape[:-1], -1)
-        y = F.linear(x, self.weight, self.bias) if torch.is_grad_enabled() else self.product.there(x)
-        if route is None or route.plain:
+        differentiates = torch.is_grad_enabled() and x.requires_grad
+        y = F.linear(x, self.weight, self.bias) if differentiates else self.product.there(x)
+        if route is None or not route.changes(self.index):
             return y
         flat = route.add(self.index, x.reshape(-1, self.in_features), y.view(-1, self.out_features))
         return flat.view(y.shape)
@@ -139,7 +157,15 @@ class Bank:
             tuple(Target(name=name, inputs=m.in_features, outputs=m.out_features) for name, m in found)
         )
 
-    def new_slot(self, *, rank: int, alpha: float | None = None, seed: int = 0, invocation: Sequence[int] = ()) -> Slot:
+    def new_slot(
+        self,
+        *,
+        rank: int,
+        alpha: float | None = None,
+        seed: int = 0,
+        invocation: Sequence[int] = (),
+        first: int = 0,
+    ) -> Slot:
         """A fresh slot, which is exactly the prior. `alpha` defaults to twice the rank."""
         return Slot(
             self.layout,
@@ -149,6 +175,7 @@ class Bank:
             device=self.device,
             seed=seed,
             invocation=invocation,
+            first=first,
         )
 
     @property

@@ -48,13 +48,15 @@ class _Adapted(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, _: Tensor, product: Product, parts: Sequence[Part], target: int) -> Tensor:
         y = product.there(x)
         lows: list[Tensor] = []
+        changed: list[Part] = []
         for part in parts:
-            if part.slot is not None:
-                a, b = part.slot.pairs[target]
+            if part.slot is not None and (pair := part.slot.pairs[target]) is not None:
+                a, b = pair
                 low = (x[part.start : part.end] @ a.t()).mul_(part.slot.scale)
                 y[part.start : part.end].addmm_(low, b.t())
                 lows.append(low)
-        ctx.product, ctx.parts, ctx.target = product, [part for part in parts if part.slot is not None], target
+                changed.append(part)
+        ctx.product, ctx.parts, ctx.target = product, changed, target
         ctx.save_for_backward(x, *lows)
         return y
 
@@ -64,7 +66,7 @@ class _Adapted(torch.autograd.Function):
         x, *lows = ctx.saved_tensors
         grad_x = ctx.product.back(grad_y) if ctx.needs_input_grad[0] else None
         for part, low in zip(ctx.parts, lows, strict=True):
-            slot: Slot = part.slot
+            slot: Any = part.slot
             a, b = slot.pairs[ctx.target]
             own = grad_y[part.start : part.end]
             grad_low = (own @ b).mul_(slot.scale)

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from liveoak.adapters.bank import Bank
-from liveoak.adapters.slots import Slot
+from liveoak.adapters.slots import Slot, layer_of
 from liveoak.errors import Conflict, StorageError, UserError
 
 _PREFIX = "base_model.model."
@@ -47,6 +47,8 @@ def export_peft(slot: Slot, folder: Path, *, prior: str) -> None:
         "inference_mode": True,
         "target_modules": sorted({name.rpartition(".")[2] for name in slot.named_master()}),
     }
+    if slot.first:
+        config["layers_to_transform"] = sorted({layer_of(name) for name in slot.named_master()})
     if slot.invocation:
         config["alora_invocation_tokens"] = list(slot.invocation)
     try:
@@ -81,7 +83,9 @@ def import_peft(bank: Bank, folder: Path) -> Slot:
         ) from None
     if config.get("use_rslora"):
         alpha *= rank**0.5
-    slot = bank.new_slot(rank=rank, alpha=alpha, invocation=invocation)
+    names = {_module_of(key) for key in tensors}
+    own = [place for place, target in enumerate(bank.layout.targets) if target.name in names]
+    slot = bank.new_slot(rank=rank, alpha=alpha, invocation=invocation, first=min(own, default=0))
     slot.master.zero_()
     _fill(slot, tensors, folder)
     slot.publish()
@@ -92,7 +96,7 @@ def _fill(slot: Slot, tensors: dict[str, Tensor], folder: Path) -> None:
     pairs = slot.named_master()
     halves: dict[str, int] = {}
     for key, tensor in tensors.items():
-        name, _, which = key.removeprefix(_PREFIX).removesuffix(".weight").rpartition(".")
+        name, which = _module_of(key), key.removesuffix(".weight").rpartition(".")[2]
         if name not in pairs or which not in ("lora_A", "lora_B"):
             raise Conflict(f"PEFT adapter has {key!r}, which this prior has no linear layer for")
         place = pairs[name][0 if which == "lora_A" else 1]
@@ -105,6 +109,11 @@ def _fill(slot: Slot, tensors: dict[str, Tensor], folder: Path) -> None:
     for name, count in halves.items():
         if count != 2:
             raise StorageError(f"PEFT adapter in {str(folder)!r} is not whole: {name!r} lacks its lora_A or lora_B")
+
+
+def _module_of(key: str) -> str:
+    """The module that a tensor's key names."""
+    return key.removeprefix(_PREFIX).removesuffix(".weight").rpartition(".")[0]
 
 
 def _refuse_other_kinds(config: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ snapshot is a handful of tensors, however many layers the prior has.
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,16 +35,31 @@ class Layout:
 
     targets: tuple[Target, ...]
 
-    def size(self, rank: int) -> int:
-        """Numbers in an adapter of this rank."""
-        return sum(rank * (target.inputs + target.outputs) for target in self.targets)
+    def size(self, rank: int, first: int = 0) -> int:
+        """Numbers in an adapter of this rank that changes the targets from `first` on."""
+        return sum(rank * (target.inputs + target.outputs) for target in self.targets[first:])
+
+    def upper(self, share: float) -> int:
+        """Where the upper layers begin, at most this share of all and one at least: the first of their targets."""
+        if not 0 < share <= 1:
+            raise ValueError(f"share {share!r} of the layers: expected over 0, and 1 at most")
+        layers = [layer_of(target.name) for target in self.targets]
+        numbers = sorted(set(layers))
+        return 0 if share == 1 else layers.index(numbers[len(numbers) - max(1, int(share * len(numbers)))])
+
+
+def layer_of(name: str) -> int:
+    """Which layer a module belongs to, by the first number in its path."""
+    found = re.search(r"(?:^|\.)(\d+)\.", name)
+    return int(found.group(1)) if found else 0
 
 
 class Slot:
     """One adapter: for each target, `y += scale * (x @ a.T) @ b.T`, with a (R, inputs) and b (outputs, R).
 
     `master` (float32) is the truth; `weights` is its copy in the dtype of the prior, which passes read.
-    A fresh slot has b = 0 and is exactly the prior.
+    A fresh slot has b = 0 and is exactly the prior. It changes the targets from `first` on: what lies below them is the
+    prior's, forward and backward.
 
     With an `invocation` it is activated: it changes the prior from the last place on where these tokens stand, those
     that open a reply, so that the prior itself reads and the agent speaks. A text without them is spoken as a whole.
@@ -62,24 +78,28 @@ class Slot:
         device: torch.device,
         seed: int = 0,
         invocation: Sequence[int] = (),
+        first: int = 0,
     ) -> None:
         if rank < 1:
             raise ValueError(f"rank {rank!r}: an adapter needs a rank of at least 1")
+        if not 0 <= first < len(layout.targets):
+            raise ValueError(f"first target {first!r}: the prior has {len(layout.targets)}, counted from 0")
         self.layout, self.rank, self.alpha = layout, rank, float(alpha)
         self.scale = self.alpha / rank
-        self.invocation = tuple(invocation)
-        size = layout.size(rank)
+        self.invocation, self.first = tuple(invocation), first
+        size = layout.size(rank, first)
         self.master = torch.zeros(size, dtype=torch.float32, device=device)
         self.weights = torch.zeros(size, dtype=dtype, device=device)
         self.gradient: Tensor | None = None
         """What backward passes have added up since the last step, in float32 or wider; None while closed for them."""
-        self.gradient_pairs: list[tuple[Tensor, Tensor]] = []
+        self.gradient_pairs: list[tuple[Tensor, Tensor] | None] = []
         self.first_moment: Tensor | None = None
         self.second_moment: Tensor | None = None
         self.steps = 0
         """Optimizer steps so far."""
         self._initialise(seed)
-        self.pairs = self._views(self.weights)
+        self.pairs = self._at_targets(self.weights)
+        """By target; None where it leaves the prior as it is."""
         self.publish()
 
     def _initialise(self, seed: int) -> None:
@@ -91,16 +111,20 @@ class Slot:
     def _views(self, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
         views: list[tuple[Tensor, Tensor]] = []
         offset = 0
-        for target in self.layout.targets:
+        for target in self.layout.targets[self.first :]:
             middle = offset + self.rank * target.inputs
             end = middle + self.rank * target.outputs
             views.append((flat[offset:middle].view(self.rank, -1), flat[middle:end].view(-1, self.rank)))
             offset = end
         return views
 
+    def _at_targets(self, flat: Tensor) -> list[tuple[Tensor, Tensor] | None]:
+        return [None] * self.first + self._views(flat)
+
     def named_master(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """Views (a, b) of the float32 weights by target name."""
-        return {target.name: pair for target, pair in zip(self.layout.targets, self._views(self.master), strict=True)}
+        """Views (a, b) of the float32 weights by the names of the targets that it changes."""
+        own = self.layout.targets[self.first :]
+        return {target.name: pair for target, pair in zip(own, self._views(self.master), strict=True)}
 
     @property
     def activated(self) -> bool:
@@ -134,7 +158,7 @@ class Slot:
         if self.gradient is not None:
             return
         self.gradient = torch.zeros_like(self.weights, dtype=torch.promote_types(self.weights.dtype, torch.float32))
-        self.gradient_pairs = self._views(self.gradient)
+        self.gradient_pairs = self._at_targets(self.gradient)
         if self.first_moment is None:
             self.first_moment, self.second_moment = torch.zeros_like(self.master), torch.zeros_like(self.master)
 
@@ -162,6 +186,7 @@ class Slot:
             dtype=self.weights.dtype,
             device=self.weights.device,
             invocation=self.invocation,
+            first=self.first,
         )
         twin.master.copy_(self.master)
         twin.steps = self.steps
@@ -172,8 +197,6 @@ class Slot:
 
 
 def stack(slots: Sequence[Slot], target: int) -> tuple[Tensor, Tensor]:
-    """The weights of slots of one rank for one target: (S, R, inputs) and (S, outputs, R)."""
-    return (
-        torch.stack([slot.pairs[target][0] for slot in slots]),
-        torch.stack([slot.pairs[target][1] for slot in slots]),
-    )
+    """The weights of slots of one rank for one target that all change: (S, R, inputs) and (S, outputs, R)."""
+    pairs = [pair for slot in slots if (pair := slot.pairs[target]) is not None]
+    return torch.stack([a for a, _ in pairs]), torch.stack([b for _, b in pairs])

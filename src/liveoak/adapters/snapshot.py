@@ -65,7 +65,7 @@ def load_snapshot(bank: Bank, folder: Path, *, optimizer: bool = True) -> Slot:
     try:
         facts: dict[str, Any] = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
         rank, alpha, steps, layout, expected = (facts[name] for name in ("rank", "alpha", "steps", "layout", "sha256"))
-        invocation = [int(token) for token in facts.get("invocation", ())]
+        invocation, first = [int(token) for token in facts.get("invocation", ())], int(facts.get("first", 0))
         found = _sum_of(folder / _TENSORS)
         if found != expected:
             raise ValueError(f"{_TENSORS} has SHA-256 {found[:12]}, expected {expected[:12]}: it was damaged")
@@ -77,7 +77,7 @@ def load_snapshot(bank: Bank, folder: Path, *, optimizer: bool = True) -> Slot:
         ) from None
     if layout != _layout(bank.layout):
         raise Conflict(f"version in {str(folder)!r} was made over another prior: its adapter changes other layers")
-    slot = bank.new_slot(rank=rank, alpha=alpha, invocation=invocation)
+    slot = bank.new_slot(rank=rank, alpha=alpha, invocation=invocation, first=first)
     slot.master.copy_(tensors["master"])
     if optimizer and "first_moment" in tensors:
         slot.first_moment = tensors["first_moment"].to(bank.device)
@@ -88,8 +88,11 @@ def load_snapshot(bank: Bank, folder: Path, *, optimizer: bool = True) -> Slot:
 
 
 def _facts(slot: Slot) -> dict[str, Any]:
+    """What is as it always was is not named, so that sums of snapshots stay the same."""
     facts: dict[str, Any] = {"rank": slot.rank, "alpha": slot.alpha, "steps": slot.steps}
-    return {**facts, "invocation": list(slot.invocation)} if slot.invocation else facts
+    if slot.invocation:
+        facts["invocation"] = list(slot.invocation)
+    return {**facts, "first": slot.first} if slot.first else facts
 
 
 def _tensors(slot: Slot) -> dict[str, torch.Tensor]:

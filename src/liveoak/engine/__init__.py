@@ -6,6 +6,7 @@ Knows the prior, slots and token sequences. Knows nothing of lessons, versions, 
 from liveoak.engine.batch import Sequence, portions
 from liveoak.engine.decoder import Completion, Decoder, Request, Ticket
 from liveoak.engine.engine import SLICE, Engine
+from liveoak.engine.known import Known, Said
 from liveoak.engine.pool import common_length
 from liveoak.engine.sampling import Drawn, check_sampling
 from liveoak.engine.scheduler import Kind, Scheduler, only_team
@@ -18,7 +19,9 @@ __all__ = [
     "Drawn",
     "Engine",
     "Kind",
+    "Known",
     "Request",
+    "Said",
     "Scheduler",
     "Sequence",
     "Shares",

@@ -48,7 +48,8 @@ class Step:
     stores: Mapping[int, tuple[Tensor, Tensor]]
     """Keys and values (places, G, D) of each layer."""
     tables: Sequence[Tensor] | Mapping[int, Tensor]
-    """For each target (T, 4): addresses of the slot's a and b, its rank, the bits of its scale."""
+    """For each target (T, 4): addresses of the slot's a and b, its rank, the bits of its scale; zeros where there is no
+    slot, or one that leaves this target as it is."""
     weights: Sequence[Tensor] = ()
     """What is read in place of each target's weight; empty: the weights as they are."""
     compiled: bool = False
@@ -79,8 +80,9 @@ def tables_of(slots: Sequence[Slot | None], targets: int) -> list[Tensor]:
     entries = np.zeros((targets, len(slots), 4), dtype=np.int64)
     for row, slot in enumerate(slots):
         if slot is not None:
-            entries[:, row, 0] = [a.data_ptr() for a, _ in slot.pairs]
-            entries[:, row, 1] = [b.data_ptr() for _, b in slot.pairs]
-            entries[:, row, 2] = slot.rank
-            entries[:, row, 3] = np.float64(slot.scale).view(np.int64)
+            own = [pair for pair in slot.pairs if pair is not None]
+            entries[slot.first :, row, 0] = [a.data_ptr() for a, _ in own]
+            entries[slot.first :, row, 1] = [b.data_ptr() for _, b in own]
+            entries[slot.first :, row, 2] = slot.rank
+            entries[slot.first :, row, 3] = np.float64(slot.scale).view(np.int64)
     return list(torch.from_numpy(entries).unbind(0))

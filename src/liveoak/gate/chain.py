@@ -58,11 +58,10 @@ class Chain:
         """
         return None if version.parent is None else self._shelf.get(version.id)
 
-    def draft(self, version: Version, *, rank: int, seed: int, invocation: Sequence[int] = ()) -> Slot:
-        """A slot that goes on from a version, optimizer state and all. Rank, seed and invocation are those of the first
-        one over the prior itself."""
+    def draft(self, version: Version, fresh: Callable[[Bank], Slot]) -> Slot:
+        """A slot that goes on from a version, optimizer state and all; `fresh` makes the first one over the prior."""
         if version.parent is None:
-            return self._bank.new_slot(rank=rank, seed=seed, invocation=invocation)
+            return fresh(self._bank)
         return load_snapshot(self._bank, self._folder / version.id)
 
     def keep(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from importlib.resources import files
+from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from liveoak.adapters import Slot
 from liveoak.config import GateSettings
-from liveoak.engine import SLICE, Decoder, Engine, Request, portions
+from liveoak.engine import SLICE, Decoder, Engine, Known, Request, Said, portions
 from liveoak.engine import Sequence as Tokens
 from liveoak.records import QA, Message, Probe, Sampling
 from liveoak.worlds import answered
@@ -40,8 +42,10 @@ _TOGETHER = 24
 class Gate:
     """Probes candidates. What the prior itself does is measured once."""
 
-    def __init__(self, engine: Engine, decoder: Decoder, bounds: GateSettings) -> None:
+    def __init__(self, engine: Engine, decoder: Decoder, bounds: GateSettings, cache: Path | None = None) -> None:
+        """`cache` keeps what the prior does for later processes."""
         self._engine, self._decoder, self._bounds = engine, decoder, bounds
+        self._known = Known(engine, cache)
 
     def probe(
         self, served: Slot | None, candidate: Slot, held_out: Sequence[QA], earlier: Sequence[QA]
@@ -60,11 +64,11 @@ class Gate:
             found.append(_probe("earlier_recall", "share", before, after, limit, after >= limit, len(earlier)))
         before, after = self.retention(served), self.retention(candidate)
         limit = bounds.max_retention_nats
-        size = _wanted(self._general)
+        size = len(self._prior_costs)
         found.append(_probe("retention", "nats/token", before, after, limit, after <= limit, size))
         before, after = self.divergence(served), self.divergence(candidate)
         limit = bounds.max_kl_prior
-        size = _wanted(self._replies)
+        size = sum(len(one.sequence.wanted) for some in self._replies for one in some)
         found.append(_probe("kl_prior", "nats/token", before, after, limit, after <= limit, size))
         return tuple(found)
 
@@ -98,69 +102,57 @@ class Gate:
         """KL(prior || slot), in nats per token, over the prior's replies to everyday prompts."""
         if slot is None:
             return 0.0
-        prior, current = self._prior_logprobs, self._logprobs(self._replies, slot)
-        return float((prior.exp() * (prior - current)).sum(-1).mean())
+        found = [self._divergences(said, slot) for said in self._replies]
+        return float(torch.cat(found).mean())
 
     @cached_property
     def _general(self) -> list[Tokens]:
+        """Each token but the first counts; the last one of each text is not run."""
         text = files("liveoak.gate").joinpath("general.txt").read_text(encoding="utf-8")
         encode = self._engine.tokenizer.encode
-        return [_from(encode(part)[:_PARAGRAPH_TOKENS], 0) for part in text.split("\n\n") if part.strip()]
+        parts = [encode(part)[:_PARAGRAPH_TOKENS] for part in text.split("\n\n") if part.strip()]
+        return [Tokens(ids=ids, wanted=tuple(range(len(ids) - 1))) for ids in parts]
 
     @cached_property
-    def _replies(self) -> list[Tokens]:
+    def _replies(self) -> list[list[Said]]:
+        """In portions of what is run at once."""
         render = self._engine.tokenizer.render
         starts = [render([Message(role="user", content=prompt)], add_generation_prompt=True).ids for prompt in PROMPTS]
-        replies = self._decoder.generate([Request(ids=ids, slot=None, sampling=_REPLY) for ids in starts])
-        return [
-            _from(ids + tuple(token.id for token in reply.drawn), len(ids) - 1)
-            for ids, reply in zip(starts, replies, strict=True)
-        ]
+        requests = [Request(ids=ids, slot=None, sampling=_REPLY) for ids in starts]
+        said = self._known.said("gate-replies", self._decoder, requests)
+        some = list(portions([one.sequence for one in said], SLICE))
+        left = iter(said)
+        return [[next(left) for _ in each] for each in some]
 
     @cached_property
     def _prior_costs(self) -> Tensor:
-        return self._costs(None)
+        def make() -> dict[str, Tensor]:
+            return {"costs": self._costs(None).cpu()}
 
-    @cached_property
-    def _prior_logprobs(self) -> Tensor:
-        return self._logprobs(self._replies, None)
+        of = repr([tokens.ids for tokens in self._general])
+        return self._known.get("gate-costs", of, make)["costs"].to(self._engine.device)
 
     def _costs(self, slot: Slot | None) -> Tensor:
-        """(P): nats of each token of the general text."""
-        return -self._each(self._general, slot, _of_next)
+        """(P): nats of each token of the general text, a slice at a time, so that a GPU is never held long."""
+        engine = self._engine
 
-    def _logprobs(self, batch: Sequence[Tokens], slot: Slot | None) -> Tensor:
-        """(P, V)"""
-        return self._each(batch, slot, lambda _, logprobs: logprobs)
+        def measure(some: Sequence[Tokens]) -> Tensor:
+            logits = engine.logits([replace(tokens, ids=tokens.ids[:-1], slot=slot) for tokens in some])
+            following = torch.tensor([token for tokens in some for token in tokens.ids[1:]], device=logits.device)
+            return cross_entropy(logits, following, reduction="none")
 
-    def _each(
-        self, batch: Sequence[Tokens], slot: Slot | None, take: Callable[[Sequence[Tokens], Tensor], Tensor]
-    ) -> Tensor:
-        """What `take` keeps of the log-probabilities, a slice at a time, so that a GPU is never held long."""
-        parts: list[Tensor] = []
-        for some in portions(batch, SLICE):
-            routed = [replace(tokens, ids=tokens.ids[:-1], slot=slot) for tokens in some]
-            parts.append(
-                self._engine.infer(
-                    lambda some=some, routed=routed: take(some, self._engine.logits(routed).log_softmax(-1))
-                )
-            )
-        return torch.cat(parts)
+        return torch.cat([engine.infer(lambda some=some: measure(some)) for some in portions(self._general, SLICE)])
 
+    def _divergences(self, said: Sequence[Said], slot: Slot) -> Tensor:
+        """(P): KL(prior || slot) at each place of these replies."""
+        engine = self._engine
 
-def _from(ids: tuple[int, ...], first: int) -> Tokens:
-    """A sequence whose tokens count from the one after place `first` on. Its last one is not run."""
-    return Tokens(ids=ids, wanted=tuple(range(first, len(ids) - 1)))
+        def measure() -> Tensor:
+            prior = engine.head(torch.cat([one.states for one in said])).log_softmax(-1)
+            current = engine.logits([replace(one.sequence, slot=slot) for one in said]).log_softmax(-1)
+            return (prior.exp() * (prior - current)).sum(-1)
 
-
-def _wanted(batch: Sequence[Tokens]) -> int:
-    return sum(len(tokens.wanted) for tokens in batch)
-
-
-def _of_next(batch: Sequence[Tokens], logprobs: Tensor) -> Tensor:
-    """(P, V) -> (P): of the token that comes next."""
-    targets = [[tokens.ids[place + 1]] for tokens in batch for place in tokens.wanted]
-    return logprobs.gather(1, torch.tensor(targets, device=logprobs.device)).squeeze(1)
+        return engine.infer(measure)
 
 
 def _probe(name: str, unit: str, before: float, after: float, limit: float, passed: bool, n: int) -> Probe:

@@ -57,7 +57,7 @@ class Setting:
 
 def plain_reading(recipe: Recipe) -> Recipe:
     """Next-token loss on the text alone, under an adapter of every token as is usual, otherwise as `recipe` has it."""
-    return replace(recipe, method="read", pieces=0, activated=False, rate=min(recipe.rate, _READ_RATE))
+    return replace(recipe, method="read", pieces=0, activated=False, depth=1, rate=min(recipe.rate, _READ_RATE))
 
 
 def recipes(default: Recipe | None = None) -> dict[str, Recipe]:

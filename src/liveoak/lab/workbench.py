@@ -55,7 +55,7 @@ class Workbench:
     def __init__(self, settings: Settings, engine: Engine, general: Sequence[str]) -> None:
         self._settings, self._engine = settings, engine
         self._decoder = Decoder(engine, kind="study")
-        self._gate = Gate(self._engine, self._decoder, settings.gate)
+        self._gate = Gate(self._engine, self._decoder, settings.gate, settings.cache)
         self._general = tuple(engine.tokenizer.encode(text)[:_PARAGRAPH_TOKENS] for text in general)
 
     @property
@@ -84,8 +84,7 @@ class Workbench:
 
     def _write(self, recipe: Recipe, slow: Slot | None, write: Callable[[Study, Slot], Learned]) -> Studied:
         study = Study(self._engine, self._decoder, recipe, self._anchors)
-        bank, invocation = self._engine.bank, recipe.invocation(self._engine.tokenizer)
-        slot = bank.new_slot(rank=recipe.rank, seed=0, invocation=invocation) if slow is None else slow.fork()
+        slot = recipe.fresh(self._engine.bank, self._engine.tokenizer) if slow is None else slow.fork()
         slot.forget_steps()
         began = time.perf_counter()
         start = slot.master.clone()

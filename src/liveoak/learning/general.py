@@ -6,16 +6,13 @@ is held down while a lesson is learned. The gate has prompts of its own, so that
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence as Seq
 from pathlib import Path
 from typing import overload
 
-from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
 
-from liveoak.engine import Decoder, Engine, Request, Sequence
-from liveoak.errors import StorageError
+from liveoak.engine import Decoder, Engine, Known, Request, Said, Sequence
 from liveoak.learning.objective import ANCHOR, Example
 from liveoak.records import Message, Sampling
 
@@ -44,12 +41,9 @@ PROMPTS = (
 FREE_TEXTS = 100
 """With a dozen, a long lesson learned these by heart and lost all others: docs/decisions/015-more-anchors.md."""
 PART = 30
-"""How many are drawn at once."""
+"""How many are drawn at once, in some seconds."""
 _REPLY_TOKENS = 40
 _TEXT_TOKENS = 64
-_Drawn = tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
-"""Token sequences and the places in each whose next-token distribution is to stay as it is."""
-_DRAWN = TypeAdapter(_Drawn)
 
 
 def anchors(engine: Engine, decoder: Decoder, cache: Path) -> Seq[Example]:
@@ -58,18 +52,19 @@ def anchors(engine: Engine, decoder: Decoder, cache: Path) -> Seq[Example]:
     Taking one raises:
         StorageError: what was drawn cannot be kept in the cache.
     """
-    return _Anchors(engine, decoder, cache.expanduser() / "ground")
+    return _Anchors(engine, decoder, cache)
 
 
 class _Anchors(Seq[Example]):
-    """Examples whose teacher is the prior itself, asked again each time that one is taken.
+    """Examples whose teacher is the prior itself.
 
-    Its log-probabilities, (P, V), are megabytes for each: of many examples they are not held, and a lesson takes few.
+    Its log-probabilities, (P, V), are megabytes for each. What is kept of them are the hidden states that the head
+    makes them from, each time that one is taken.
     """
 
-    def __init__(self, engine: Engine, decoder: Decoder, folder: Path) -> None:
-        self._engine, self._decoder, self._folder = engine, decoder, folder
-        self._parts: dict[int, _Drawn] = {}
+    def __init__(self, engine: Engine, decoder: Decoder, cache: Path) -> None:
+        self._engine, self._decoder, self._known = engine, decoder, Known(engine, cache)
+        self._parts: dict[int, list[Said]] = {}
 
     def __len__(self) -> int:
         return len(PROMPTS) + FREE_TEXTS
@@ -85,34 +80,20 @@ class _Anchors(Seq[Example]):
     def _one(self, place: int) -> Example:
         part, within = divmod(place, PART)
         if part not in self._parts:
-            self._parts[part] = self._part(part)
-        return as_prior(self._engine, *self._parts[part][within])
-
-    def _part(self, part: int) -> _Drawn:
-        """From the cache, or drawn now (some two seconds)."""
-        path = self._folder / f"{self._engine.prior.fingerprint[:24]}-{part * PART}-{PART}.json"
-        found = _read(path)
-        if found is None:
-            found = _draw(self._decoder, _requests(self._engine)[part * PART : (part + 1) * PART])
-            _keep(path, found)
-        return found
-
-
-def _read(path: Path) -> _Drawn | None:
-    """What was kept; None where there is nothing, or something damaged."""
-    try:
-        drawn = _DRAWN.validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return None
-    if len(drawn) != PART or any(wanted != tuple(range(wanted[0], len(ids))) for ids, wanted in drawn if wanted):
-        return None
-    return drawn
+            requests = _requests(self._engine)[part * PART : (part + 1) * PART]
+            self._parts[part] = self._known.said(f"anchors-{part}", self._decoder, requests)
+        said = self._parts[part][within]
+        teacher = self._engine.infer(lambda: self._engine.head(said.states).log_softmax(-1))
+        return _held(said.sequence.ids, said.sequence.wanted, teacher)
 
 
 def as_prior(engine: Engine, ids: tuple[int, ...], wanted: tuple[int, ...]) -> Example:
     """What the prior says at these places, as something to be held to."""
     batch = [Sequence(ids=ids, wanted=wanted)]
-    teacher = engine.infer(lambda: engine.logits(batch).log_softmax(-1))
+    return _held(ids, wanted, engine.infer(lambda: engine.logits(batch).log_softmax(-1)))
+
+
+def _held(ids: tuple[int, ...], wanted: tuple[int, ...], teacher: Tensor) -> Example:
     # Cloned outside inference mode, so that the backward pass may keep it.
     return Example(signal=ANCHOR, ids=ids, wanted=wanted, credit=(1.0,) * len(wanted), teacher=teacher.clone())
 
@@ -133,25 +114,3 @@ def _requests(engine: Engine) -> list[Request]:
     ]
     each = FREE_TEXTS // len(PROMPTS)
     return [one for place, reply in enumerate(replies) for one in (reply, *texts[place * each : (place + 1) * each])]
-
-
-def _draw(decoder: Decoder, requests: Seq[Request]) -> _Drawn:
-    drawn: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
-    for request, completion in zip(requests, decoder.generate(requests), strict=True):
-        ids = (*request.ids, *(token.id for token in completion.drawn))
-        drawn.append((ids[:-1], tuple(range(len(request.ids) - 1, len(ids) - 1))))
-    return tuple(drawn)
-
-
-def _keep(path: Path, drawn: _Drawn) -> None:
-    draft = path.with_suffix(f".{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(drawn), encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise StorageError(
-            f"the prior's own replies cannot be kept in {str(path.parent)!r}: {error}; free some space there, or name "
-            "another folder with --cache"
-        ) from None

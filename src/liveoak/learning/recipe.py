@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from liveoak.records import Effort
 
 if TYPE_CHECKING:
+    from liveoak.adapters import Bank, Slot
     from liveoak.priors import ChatTokenizer
 
 Method = Literal["ask", "read"]
@@ -42,6 +43,8 @@ class Recipe:
     """Rank of a fresh slot."""
     activated: bool = True
     """Whether a fresh slot changes what the agent says alone, and not how it reads: docs/decisions/016-activated.md."""
+    depth: float = 0.5
+    """Share of the layers that a fresh slot changes, the upper ones: docs/decisions/017-upper-layers.md."""
     rate: float = 4e-3
     """Highest learning rate, in Adam's units."""
     batch: int = 8
@@ -73,6 +76,11 @@ class Recipe:
     past: float = 0.25
     """Share of each step that repeats earlier lessons of the same agent."""
 
-    def invocation(self, tokenizer: ChatTokenizer) -> tuple[int, ...]:
-        """From which tokens on a fresh slot changes the prior; empty: everywhere."""
-        return tokenizer.invocation if self.activated else ()
+    def fresh(self, bank: Bank, tokenizer: ChatTokenizer, seed: int = 0) -> Slot:
+        """A slot that nothing was written into."""
+        return bank.new_slot(
+            rank=self.rank,
+            seed=seed,
+            invocation=tokenizer.invocation if self.activated else (),
+            first=bank.layout.upper(self.depth),
+        )

@@ -72,7 +72,7 @@ class Teacher:
         self._settings, self._recipe = settings, recipe
         self._engine, self._decoder = engine, decoder
         self._experience, self._chain = experience, chain
-        self._gate = Gate(engine, decoder, settings.gate)
+        self._gate = Gate(engine, decoder, settings.gate, settings.cache)
         self._kept: OrderedDict[str, Kept] = OrderedDict()
 
     @cached_property
@@ -94,9 +94,7 @@ class Teacher:
         on_progress(Progress(stage="read", done=0, total=1))
         self._let_go()
         past = self._past(parent, order)
-        slot = self._chain.draft(
-            parent, rank=self._recipe.rank, seed=0, invocation=self._recipe.invocation(self._engine.tokenizer)
-        )
+        slot = self._chain.draft(parent, lambda bank: self._recipe.fresh(bank, self._engine.tokenizer))
         start = slot.master.clone()
         teacher = None if order.teacher is None else self._chain.slot(order.teacher)
         was = self.reader.read(order.studied, slot, past, _telling(on_progress), between, teacher)

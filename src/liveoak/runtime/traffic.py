@@ -110,9 +110,7 @@ class Traffic:
     ) -> Harvest:
         began = time.perf_counter()
         episodes = [one for some in lived.values() for one in some]
-        slot = self._chain.draft(
-            parent, rank=self._recipe.rank, seed=0, invocation=self._recipe.invocation(self._engine.tokenizer)
-        )
+        slot = self._chain.draft(parent, lambda bank: self._recipe.fresh(bank, self._engine.tokenizer))
         start = slot.master.clone()
         try:
             before = self._said(slot, episodes)
@@ -214,7 +212,7 @@ class Traffic:
 
     @cached_property
     def _gate(self) -> Gate:
-        return Gate(self._engine, self._decoder, self._settings.gate)
+        return Gate(self._engine, self._decoder, self._settings.gate, self._settings.cache)
 
     @cached_property
     def _anchors(self) -> Anchors:

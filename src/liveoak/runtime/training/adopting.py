@@ -67,7 +67,7 @@ def adopt(
         )
         slot = load_snapshot(engine.bank, weights)
         served = chain.current()
-        gate = Gate(engine, Decoder(engine, kind="study"), settings.gate)
+        gate = Gate(engine, Decoder(engine, kind="study"), settings.gate, settings.cache)
         verdict = judge(gate.probe(chain.slot(served), slot, (), ()), enabled=settings.gate.enabled)
         if verdict.kept:
             served = chain.adopt(slot, verdict=verdict, why=f"train {order.world}: {order.model_dump_json()}")

@@ -80,7 +80,7 @@ class Training:
             order.living(taught),
             self._recipe,
             anchors=anchors,
-            damage=Gate(engine, decoder, settings.gate).retention if prices.damage else None,
+            damage=Gate(engine, decoder, settings.gate, settings.cache).retention if prices.damage else None,
             seed=order.seed,
         )
         self.folder = folder
