@@ -92,9 +92,7 @@ def test_nothing_below_the_first_target_is_part_of_the_graph() -> None:
     slot.train()
     seen: list[bool] = []
     for layer in model.model.layers:
-        layer.register_forward_hook(
-            lambda _, __, out: seen.append((out[0] if isinstance(out, tuple) else out).requires_grad)
-        )
+        layer.mlp.register_forward_hook(lambda _, __, out: seen.append(out.requires_grad))
     with bank.routed(Route([LENGTH], [slot])):
         model(input_ids=torch.tensor([some_ids(LENGTH)]))
     assert seen == [False, True, True]
@@ -130,10 +128,8 @@ def test_a_slot_is_its_low_rank_change_added_to_the_weights(family: str) -> None
 def test_mixed_ranks_in_one_batch_equal_each_slot_alone(kinds: list[int | None]) -> None:
     model, bank = MIXED
     shapes = ((1, 0), (4, 0), (4, 7), (9, 10))
-    slots = [
-        None if kind is None else stirred(bank, rank=shapes[kind][0], first=shapes[kind][1], seed=kind)
-        for kind in kinds
-    ]
+    made = [stirred(bank, rank=rank, first=first, seed=seed) for seed, (rank, first) in enumerate(shapes)]
+    slots = [None if kind is None else made[kind] for kind in kinds]
     together = rows(model, bank, slots)
     for place, slot in enumerate(slots):
         with torch.inference_mode(), bank.routed(Route([LENGTH], [slot])):

@@ -53,9 +53,7 @@ def test_a_snapshot_brings_back_weights_moments_and_steps(engine: Engine, tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["one"]
 
 
-def test_a_snapshot_tells_from_which_token_and_layer_on_its_slot_changes_the_prior(
-    engine: Engine, tmp_path: Path
-) -> None:
+def test_a_snapshot_tells_from_where_on_its_slot_changes_the_prior(engine: Engine, tmp_path: Path) -> None:
     plain, activated = engine.bank.new_slot(rank=3), engine.bank.new_slot(rank=3, invocation=(5, 6))
     upper = engine.bank.new_slot(rank=3, first=7)
     assert len({digest(slot) for slot in (plain, activated, upper)}) == 3
