@@ -15,6 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from liveoak.errors import BadSettings
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class GateSettings(BaseModel):
     """Bounds that a candidate must keep to be served."""
 
@@ -54,7 +59,7 @@ class Settings(BaseModel):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format of the prior; auto is bfloat16 where the device is fast in it."""
     threads: int = Field(default=0, ge=0)
-    """CPU threads of the model; 0 takes all cores."""
+    """CPU threads of the model; 0 takes what OMP_NUM_THREADS says, else all cores that the process may use."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Compile steps of decoding: auto where that pays (on CPUs with a C++ compiler, for priors that are not tiny)."""
     serving_share: float = Field(default=0.5, gt=0, lt=1)
@@ -80,6 +85,12 @@ class Settings(BaseModel):
     accept_licence: tuple[str, ...] = ()
     """Names of priors whose licence you have read and accepted."""
     gate: GateSettings = GateSettings()
+
+    @property
+    def team(self) -> int:
+        """How many CPU threads the model takes."""
+        told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+        return self.threads or (int(told) if told.isdecimal() else 0) or cores()
 
 
 def load_settings(**options: Any) -> Settings:

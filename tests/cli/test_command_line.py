@@ -15,6 +15,7 @@ from liveoak.cli import VERBS, build_app
 from liveoak.cli.connection import running_server
 from liveoak.cli.remote import _error_of, _proof  # pyright: ignore[reportPrivateUsage]
 from liveoak.cli.screen import error_code
+from liveoak.config import Settings, cores
 from liveoak.errors import LiveoakError, NotFound, Overloaded, Unavailable
 from liveoak.serving.scripted import ScriptedHost
 
@@ -132,3 +133,17 @@ def test_doctor_finds_what_is_wrong(cli: Cli, home: Path, tmp_path: Path) -> Non
     ill = cli("doctor", "--home", str(blocked / "home"), "--prior", "scratch")
     assert ill.code == 1
     assert "is not a folder" in ill.out
+
+
+@pytest.mark.parametrize(
+    ("told", "threads", "team"),
+    [("1", 0, 1), ("3,2", 0, 3), ("1", 2, 2), ("0", 0, None), ("many", 0, None), (None, 0, None)],
+)
+def test_threads_are_those_of_the_setting_then_of_the_environment_then_all_cores(
+    monkeypatch: pytest.MonkeyPatch, told: str | None, threads: int, team: int | None
+):
+    if told is None:
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    else:
+        monkeypatch.setenv("OMP_NUM_THREADS", told)
+    assert Settings(threads=threads).team == (team or cores())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from liveoak.cli.connection import running_server
-from liveoak.config import Settings
+from liveoak.config import Settings, cores
 from liveoak.errors import LiveoakError
 
 State = Literal["ok", "warn", "fail"]
@@ -76,11 +76,10 @@ def _version(package: str) -> str:
 
 
 def _threads(settings: Settings) -> Check:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    wanted = settings.threads or cores
-    if wanted > cores:
-        return _check("threads", "warn", f"{wanted} threads on {cores} cores are slower than {cores}")
-    return _check("threads", "ok", f"{wanted} of {cores} cores")
+    wanted, most = settings.team, cores()
+    if wanted > most:
+        return _check("threads", "warn", f"{wanted} threads on {most} cores are slower than {most}")
+    return _check("threads", "ok", f"{wanted} of {most} cores")
 
 
 def _bf16(settings: Settings) -> Check:

@@ -63,7 +63,9 @@ _ANNOTATIONS: dict[str, Any] = {
     "cache": _shared("--cache", Path | None, "Folder of fetched priors (LIVEOAK_CACHE, else ~/.cache/liveoak)."),
     "prior": _shared("--prior", str | None, "The model to start from (LIVEOAK_PRIOR, else smollm2-135m)."),
     "agent": _shared("--agent", str | None, "The agent's name (LIVEOAK_AGENT, else agent)."),
-    "threads": _shared("--threads", int | None, "CPU threads of the model (LIVEOAK_THREADS, else all cores)."),
+    "threads": _shared(
+        "--threads", int | None, "CPU threads of the model (LIVEOAK_THREADS, else OMP_NUM_THREADS, else all cores)."
+    ),
     "accept_licence": _shared(
         "--accept-licence", list[str] | None, "Name of a prior whose licence you accept; may be repeated."
     ),

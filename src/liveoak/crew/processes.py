@@ -13,6 +13,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
+from liveoak.config import cores
 from liveoak.crew.protocol import Failure, Weights, told
 from liveoak.crew.roll import Outcome, carry_out
 from liveoak.crew.worker import serve
@@ -24,11 +25,6 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What libraries ask how many threads to take."""
 _LEAVING = 30
 """Seconds that an idle process has to leave."""
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Processes:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from liveoak.config import cores
+
 
 class Machine(BaseModel):
     """Enough to judge whether two files may be compared."""
@@ -33,7 +35,7 @@ def describe_machine(*, device: str = "cpu", dtype: str = "float32") -> Machine:
     return Machine(
         system=f"{platform.system()} {platform.release()}",
         cpu=_cpu_model(),
-        cores=_cores(),
+        cores=cores(),
         memory_mib=_memory_mib(),
         python=platform.python_version(),
         torch=_installed("torch"),
@@ -49,12 +51,6 @@ def _cpu_model() -> str:
         return platform.processor() or platform.machine()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _memory_mib() -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -184,5 +183,5 @@ def open_workbench(settings: Settings, general: Sequence[str]) -> Generator[Work
         compile_steps(engine, settings.compile, settings.cache)
         return engine
 
-    with only_team(settings.threads or os.cpu_count() or 1) as scheduler:
+    with only_team(settings.team) as scheduler:
         yield Workbench(settings, scheduler.run(lambda: load(scheduler)), general)

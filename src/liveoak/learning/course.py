@@ -94,9 +94,11 @@ class Course:
         self.steps = material.steps or self._due(len(items))
         self._deck, self._texts = _Deck(items, self._rng), _Deck(pieces(plan.lesson), self._rng)
         # All that the slot's steps take, this course's among them, are other ones, as long as there are others.
-        self._reach = min((slot.steps + self.steps) * recipe.anchors, len(material.anchors))
+        self._reach = min(math.ceil((slot.steps + self.steps) * recipe.anchors), len(material.anchors))
         self._before = slot.master.clone()
-        alphas = {ANCHOR: recipe.anchor_weight, TEXT: recipe.piece_weight}
+        # Held every second step, it is held twice as hard.
+        rarely = min(1.0, recipe.anchors) or 1.0
+        alphas = {ANCHOR: recipe.anchor_weight / rarely, TEXT: recipe.piece_weight}
         self._update = Update(engine, slot, alphas, AdamSettings())
         self._first = self._last = 0.0
         self._trained = self._processed = self._asked = self._calm = 0
@@ -116,7 +118,7 @@ class Course:
         if self._material.past is not None and recipe.past > 0:
             repeats = self._material.past.deal(max(1, int(self._count * recipe.past)), rng)
             examples += [self._example(item) for item in repeats]
-        held = min(recipe.anchors, self._reach)
+        held = min(self._beside(recipe.anchors), self._reach)
         examples += [self._material.anchors[place] for place in rng.sample(range(self._reach), held)]
         rate = rate_at(recipe.rate, self.taken, self.steps)
         return Stride(update=self._update, examples=sorted(examples, key=lambda e: e.ids), rate=rate)

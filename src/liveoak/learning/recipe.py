@@ -63,10 +63,10 @@ class Recipe:
     """A study ends once its loss, in nats per credited token, has been at most this for three steps. 0: never early."""
     other_words: bool = True
     """Ask in other words too, as the prior itself knows them."""
-    anchors: int = 1
-    """Sequences of the prior's own a step, on which it is held to itself."""
+    anchors: float = 0.5
+    """Sequences of the prior's own a step, on average, on which it is held to itself."""
     anchor_weight: float = 2.0
-    """Weight of the anchor's KL against the lesson's loss."""
+    """Weight of the anchor's KL against the lesson's loss, on average over steps."""
     phrases: float = 1.0
     """Facts that are single surprising words, as a share of those that are names, dates and quantities."""
     least_facts: int = 12

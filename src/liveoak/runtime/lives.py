@@ -11,7 +11,6 @@ same, so that its curve is that of a life which was never cut off.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -135,7 +134,7 @@ def open_life(
     # A million parameters are as fast in float32, and what was sampled is then exactly what is learned from.
     dtype = "float32" if order.prior == "scratch" else settings.dtype
 
-    with only_team(settings.threads or os.cpu_count() or 1) as scheduler:
+    with only_team(settings.team) as scheduler:
         engine = scheduler.run(lambda: load_engine(settings, scheduler, on_fetch, prior=order.prior, dtype=dtype))
         held = None
         if order.anchor and order.prior != "scratch":

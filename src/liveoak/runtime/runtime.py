@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import sys
 import threading
@@ -79,7 +78,7 @@ class Runtime:
             stack.callback(home.close)
             self.experience = stack.enter_context(Experience(home.database, clock=clock))
             shares = Shares(settings.serving_share)
-            scheduler = stack.enter_context(only_team(settings.threads or os.cpu_count() or 1, shares))
+            scheduler = stack.enter_context(only_team(settings.team, shares))
             self._engine = scheduler.run(lambda: _load(settings, on_fetch, scheduler))
             prior = self._engine.prior
             self.prior_name = settings.prior

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -54,7 +53,7 @@ def adopt(
         experience = stack.enter_context(Experience(home.database, clock=clock))
         rights = Rights(experience, agent=settings.agent, teachers=settings.teachers)
         rights.need_teacher(author, "give the agent trained weights")
-        scheduler = stack.enter_context(only_team(settings.threads or os.cpu_count() or 1))
+        scheduler = stack.enter_context(only_team(settings.team))
         engine = scheduler.run(lambda: load_engine(settings, scheduler, on_fetch, prior=order.prior))
         prior = engine.prior
         if prior.fingerprint != order.fingerprint:

@@ -11,7 +11,6 @@ the same, so that its curve is that of a training which was never cut off.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -206,7 +205,7 @@ def open_training(
         compile_steps(engine, settings.compile, settings.cache)
         return engine
 
-    with only_team(settings.threads or os.cpu_count() or 1) as scheduler:
+    with only_team(settings.team) as scheduler:
         engine = scheduler.run(load)
         held: Sequence[Example] = ()
         if recipe_of(is_taught(made)).anchors and order.prior != "scratch":
