@@ -39,7 +39,7 @@ serve: $(STAMP) ## serve the agent of ~/.liveoak on PORT
 	$(BIN)/liveoak serve --port $(PORT) $(ARGS)
 
 test: $(STAMP) ## run every test; ends with a count for each lane
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(STAMP) ## lint, format, types, arrows between packages, docs that are current
 	$(BIN)/ruff check .

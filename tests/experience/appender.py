@@ -39,6 +39,8 @@ def main(store: str, session: str, count: int, gate: str | None) -> None:
             say("lesson", f"l-{turn.id}")
             experience.add_version(a_version(f"v-{turn.id}", lessons=(f"l-{turn.id}",)))
             say("version", f"v-{turn.id}")
+            if gate is not None:
+                time.sleep(0.005)  # Others that wait for the store's lock get it, however they poll.
 
 
 def say(kind: str, id: str) -> None:
