@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-
 LONG = ("docs", "runtime", "lab", "learning")
 """Lanes whose files take longest. They begin first, so that none is left over for one process at the end."""
 
