@@ -37,6 +37,8 @@ _REPLY = Sampling(temperature=0, max_tokens=24)
 _PARAGRAPH_TOKENS = 160
 _TOGETHER = 24
 """Questions asked at once. All at once would be a queue in front of everybody else's requests."""
+_REMEMBERED = 16
+"""Weights whose loss on general text is remembered."""
 
 
 class Gate:
@@ -46,6 +48,8 @@ class Gate:
         """`cache` keeps what the prior does for later processes."""
         self._engine, self._decoder, self._bounds = engine, decoder, bounds
         self._known = Known(engine, cache)
+        self._lost: dict[int, float] = {}
+        """What weights lost on general text, by their stamp: tempering asks before the probe does."""
 
     def probe(
         self, served: Slot | None, candidate: Slot, held_out: Sequence[QA], earlier: Sequence[QA]
@@ -95,8 +99,12 @@ class Gate:
         """Change against the prior, in nats per token, on general text; positive is damage."""
         if slot is None:
             return 0.0
-        # Token by token, so that what did not change at all is 0 and no rounding of two sums.
-        return float((self._prior_costs - self._costs(slot)).neg().mean())
+        if slot.stamp not in self._lost:
+            if len(self._lost) >= _REMEMBERED:
+                del self._lost[next(iter(self._lost))]
+            # Token by token, so that what did not change at all is 0 and no rounding of two sums.
+            self._lost[slot.stamp] = float((self._prior_costs - self._costs(slot)).neg().mean())
+        return self._lost[slot.stamp]
 
     def divergence(self, slot: Slot | None) -> float:
         """KL(prior || slot), in nats per token, over the prior's replies to everyday prompts."""
