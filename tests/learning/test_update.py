@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liveoak.adapters import Slot
-from liveoak.engine import Engine
+from liveoak.engine import Engine, Readings
 from liveoak.engine import Sequence as Tokens
 from liveoak.errors import LearningError
 from liveoak.learning import update as update_module
@@ -206,12 +206,12 @@ def test_what_a_broken_step_gathered_is_not_in_the_next(engine: Engine, monkeypa
     calls = 0
     real = engine.wanted
 
-    def failing(batch: Sequence[Tokens]) -> torch.Tensor:
+    def failing(batch: Sequence[Tokens], readings: Readings | None) -> torch.Tensor:
         nonlocal calls
         calls += 1
         if calls == 2:
             raise RuntimeError("out of memory")
-        return real(batch)
+        return real(batch, readings)
 
     monkeypatch.setattr(engine, "wanted", failing)
     monkeypatch.setattr(update_module, "room", lambda _: 100)  # type: ignore[misc]
@@ -227,9 +227,9 @@ def test_replies_may_go_first_after_every_slice(engine: Engine, monkeypatch: pyt
     slot, order = engine.bank.new_slot(rank=4), list[str]()
     real = engine.wanted
 
-    def noted(batch: Sequence[Tokens]) -> torch.Tensor:
+    def noted(batch: Sequence[Tokens], readings: Readings | None) -> torch.Tensor:
         order.append("slice")
-        return real(batch)
+        return real(batch, readings)
 
     monkeypatch.setattr(engine, "wanted", noted)
     monkeypatch.setattr(engine, "breathe", lambda: order.append("breath"))

@@ -47,6 +47,10 @@ class Layout:
         numbers = sorted(set(layers))
         return 0 if share == 1 else layers.index(numbers[len(numbers) - max(1, int(share * len(numbers)))])
 
+    def layer(self, target: int) -> int:
+        """Which layer a target belongs to; 0 for what stands outside of all."""
+        return layer_of(self.targets[target].name)
+
 
 def layer_of(name: str) -> int:
     """Which layer a module belongs to, by the first number in its path."""

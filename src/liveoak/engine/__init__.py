@@ -8,6 +8,7 @@ from liveoak.engine.decoder import Completion, Decoder, Request, Ticket
 from liveoak.engine.engine import SLICE, Engine
 from liveoak.engine.known import Known, Said
 from liveoak.engine.pool import common_length
+from liveoak.engine.readings import Readings
 from liveoak.engine.sampling import Drawn, check_sampling
 from liveoak.engine.scheduler import Kind, Scheduler, only_team
 from liveoak.engine.shares import Shares
@@ -20,6 +21,7 @@ __all__ = [
     "Engine",
     "Kind",
     "Known",
+    "Readings",
     "Request",
     "Said",
     "Scheduler",

@@ -20,26 +20,27 @@ from liveoak.engine.batch import Group, Plan
 from liveoak.engine.fused import attend_rows
 from liveoak.engine.pool import Pool
 from liveoak.engine.step import Step
+from liveoak.engine.stretch import Stretch
 
 NAME = "liveoak"
 EXPLICIT_SCORES = 1 << 20
 """Scores of one head and sequence up to which they are written out; beyond, their memory would count."""
 
 
+@dataclass(frozen=True, slots=True)
 class Past:
-    """Keys and values of tokens that were read in an earlier pass, layer by layer. They have no gradient."""
+    """Tokens that were read in earlier passes, at `places` of a pool. They have no gradient."""
 
-    def __init__(self) -> None:
-        self._layers: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def keep(self, layer: int, keys: Tensor, values: Tensor) -> None:
-        """keys and values (places, G, D) of the tokens that are read now."""
-        self._layers[layer] = (keys, values)
+    pool: Pool
+    places: Tensor
 
     def before(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Those that were kept, and then these."""
-        kept_keys, kept_values = self._layers[layer]
-        return torch.cat([kept_keys, keys]), torch.cat([kept_values, values])
+        """Their keys and values, and then these (T, G, D)."""
+        kept_keys, kept_values = self.pool.stores[layer]
+        return (
+            torch.cat([kept_keys.index_select(0, self.places), keys]),
+            torch.cat([kept_values.index_select(0, self.places), values]),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +51,10 @@ class Pass:
     pool: Pool | None = None
     write: Tensor | None = None
     """(T) places in the pool where the packed tokens' keys and values go."""
-    keep: Past | None = None
-    """What keeps this pass's keys and values for a later one."""
     past: Past | None = None
-    """What an earlier pass kept: its tokens stand before this one's among the plan's keys."""
+    """What earlier passes kept: these tokens stand before this pass's own among the plan's keys."""
+    stretch: Stretch | None = None
+    """The layers that it goes through; None: all."""
     breathe: Callable[[], None] | None = None
     """Called at every layer, on the way back too, by work that lets other work go first."""
     fused: bool = False
@@ -87,8 +88,6 @@ def _attend(
     keys, values = key[0].transpose(0, 1), value[0].transpose(0, 1)
     if liveoak.pool is not None and liveoak.write is not None:
         keys, values = liveoak.pool.update(_layer_of(module), liveoak.write, keys, values)
-    if liveoak.keep is not None:
-        liveoak.keep.keep(_layer_of(module), keys, values)
     if liveoak.past is not None:
         keys, values = liveoak.past.before(_layer_of(module), keys, values)
     if liveoak.fused:

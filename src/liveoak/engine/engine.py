@@ -28,10 +28,13 @@ from liveoak.engine.faithful import (
     stepped_logits,
 )
 from liveoak.engine.fused import fuse
+from liveoak.engine.layer import OURS, layers_of
 from liveoak.engine.pool import Pool
 from liveoak.engine.positions import pin_positions
+from liveoak.engine.readings import Readings, Unread
 from liveoak.engine.scheduler import Kind, Scheduler
 from liveoak.engine.stepper import Stepper
+from liveoak.engine.stretch import Stretch, stretchable
 from liveoak.errors import Unavailable, UserError
 from liveoak.priors import Prior
 
@@ -77,11 +80,14 @@ class Engine:
         self._stepper: Stepper | None = None
         self._fused = False
         """Our operators run what stands between the products of a pass."""
+        self._layers = 0
+        """How many there are, where a pass may go through some of them; else 0."""
         try:
             found = self.infer(lambda: self._whole(samples, None))
         except Exception as error:  # the border: whatever other code does with our attention
             raise UserError(f"prior {prior.name!r} is a {kind}, which this engine cannot run: {error}") from error
         require_faithful(found, own, prior=prior.name, kind=kind)
+        self.infer(lambda: self._stretch(samples, found))
 
     def hidden(self, batch: Seq[Sequence]) -> Tensor:
         """Last hidden states (T, width) of all tokens, in the order of the batch, each sequence under its slot from its
@@ -94,28 +100,78 @@ class Engine:
         route = Route([len(s.ids) for s in batch], [s.slot for s in batch])
         return self._run(ids, positions, route, carried)
 
-    def wanted(self, batch: Seq[Sequence]) -> Tensor:
+    def wanted(self, batch: Seq[Sequence], readings: Readings | None = None) -> Tensor:
         """Last hidden states (P, width) at the wanted positions of each sequence in order.
 
-        What the prior reads before activated slots has no gradient: it is run by itself, and nothing of it is kept but
-        keys and values.
+        With gradients, or `readings`, what the slots leave as it is runs apart and without gradients: all layers below
+        the first that any of them changes, and what the prior reads before activated ones, of which nothing is kept but
+        keys and values. What `readings` (of `self.readings`) have is not run again.
         """
-        batch = activated(batch)
-        past: Past | None = None
-        read = 0
-        if torch.is_grad_enabled():
-            batch, read = read_first(batch)
+        batch, read = activated(batch), 0
+        if not torch.is_grad_enabled() and readings is None:
+            rows, positions = rows_of(batch)
+            return self._at_wanted(batch, self._pass(batch, positions, Pass(plan=Plan(rows, self.device))))
+        batch, read = read_first(batch)
+        first = self._first_changed([sequence.slot for sequence in batch])
+        if readings is None or (first is not None and readings.layer > first):
+            readings = self._readings(first or 0)
         rows, positions = rows_of(batch)
+        places = self._read(batch, read, readings)
         tokens = sum(len(sequence.ids) for sequence in batch[:read])
-        if read:
-            past = Past()
-            with torch.no_grad():
-                self._pass(batch[:read], positions[:tokens], Pass(plan=Plan(rows[:read], self.device), keep=past))
-        rest, later = batch[read:], [replace(row, queries=row.queries - tokens) for row in rows[read:]]
-        hidden = self._pass(rest, positions[tokens:], Pass(plan=Plan(later, self.device), past=past))
+        later = [replace(row, queries=row.queries - tokens) for row in rows[read:]]
+        carried = Pass(
+            plan=Plan(later, self.device),
+            past=Past(readings.pool, torch.tensor(places[:tokens], device=self.device)) if tokens else None,
+            stretch=self._from(readings, places[tokens:]),
+        )
+        return self._at_wanted(batch[read:], self._pass(batch[read:], positions[tokens:], carried))
+
+    def readings(self, slots: Seq[Slot]) -> Readings:
+        """What keeps what the prior reads for passes under these slots."""
+        return self._readings(self._first_changed(slots) or 0)
+
+    def _readings(self, layer: int) -> Readings:
+        return Readings(layer=layer, dtype=self.dtype, device=self.device)
+
+    def _first_changed(self, slots: Seq[Slot | None]) -> int | None:
+        """The first layer that any of these changes, where passes may begin; None: there is none."""
+        layout, stretches = self.bank.layout, self._layers > 0
+        return min((layout.layer(slot.first) if stretches else 0 for slot in slots if slot is not None), default=None)
+
+    def _from(self, readings: Readings, places: Seq[int]) -> Stretch | None:
+        """The stretch from the first changed layer to the last one, of tokens at these places."""
+        if not readings.layer:
+            return None
+        return Stretch(begin=readings.layer, end=self._layers, states=readings.states(places))
+
+    @torch.no_grad()
+    def _read(self, batch: Seq[Sequence], read: int, readings: Readings) -> list[int]:
+        """Run what `readings` do not have yet. Returns the place of each token that they have."""
+        try:
+            laid = readings.lay(batch, read)
+            if laid.below.ids:
+                stretch = Stretch(begin=0, end=readings.layer)
+                self._into(readings.pool, laid.below, stretch)
+                assert stretch.reached is not None
+                readings.keep(laid.below.places, stretch.reached)
+            if laid.above.ids:
+                self._into(readings.pool, laid.above, self._from(readings, laid.above.places))
+        except BaseException:
+            readings.forget()
+            raise
+        return laid.places
+
+    def _into(self, pool: Pool, tokens: Unread, stretch: Stretch | None) -> None:
+        """Run tokens under the prior itself, and keep their keys and values."""
+        write = torch.tensor(tokens.places, device=self.device)
+        carried = Pass(plan=Plan(tokens.rows, self.device), pool=pool, write=write, stretch=stretch)
+        self._run(tokens.ids, tokens.positions, Route([len(tokens.ids)], [None]), carried)
+
+    def _at_wanted(self, batch: Seq[Sequence], hidden: Tensor) -> Tensor:
+        """hidden (T, width) -> (P, width)."""
         places: list[int] = []
         start = 0
-        for sequence in rest:
+        for sequence in batch:
             places.extend(start + position for position in sequence.wanted)
             start += len(sequence.ids)
         return hidden.index_select(0, torch.tensor(places, dtype=torch.long, device=self.device))
@@ -186,6 +242,19 @@ class Engine:
                 raise
             raise Unavailable(f"fused passes of {type(self.model).__name__} cannot be run: {error}") from error
 
+    def _stretch(self, samples: Seq[Seq[int]], own: Tensor) -> None:
+        """Let passes go through some of the layers, if two stretches make the logits `own` that one pass made."""
+        try:
+            layers = layers_of(self._decoder)
+            stretchable(layers, _stretch_of)
+            self._layers = len(layers)
+            batch = [Sequence(ids=tuple(ids), wanted=tuple(range(len(ids)))) for ids in samples]
+            halves = self.wanted(batch, self._readings(len(layers) // 2))
+            require_same(self.head(halves), own, what="passes in two stretches", dtype=self.dtype)
+        except Exception as error:  # the border: whatever other code does with its layers
+            _log.info("passes always run all layers: %s", error)
+            self._layers = 0
+
     def _whole(self, samples: Seq[Seq[int]], slot: Slot | None) -> Tensor:
         return self.logits([Sequence(ids=tuple(ids), slot=slot, wanted=tuple(range(len(ids)))) for ids in samples])
 
@@ -225,6 +294,11 @@ class Engine:
     def close(self) -> None:
         """Compute nothing any more."""
         self.scheduler.close()
+
+
+def _stretch_of(kwargs: Mapping[str, Any]) -> Stretch | None:
+    carried = kwargs.get(OURS)
+    return carried.stretch if isinstance(carried, Pass) else None
 
 
 def _without_gradients(work: Callable[[], T]) -> T:

@@ -71,7 +71,7 @@ def watch(decoder: Any, run: Callable[[int], None]) -> list[Layer]:
     Raises:
         Unavailable: they cannot be found, or are not called in a way that steps could be compiled for.
     """
-    modules = _layers_of(decoder)
+    modules = layers_of(decoder)
     few, many = _calls(modules, run, WATCHED - 1), _calls(modules, run, WATCHED)
     return [_layer(module, *calls) for module, *calls in zip(modules, few, many, strict=True)]
 
@@ -87,7 +87,11 @@ def take(path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-def _layers_of(decoder: Any) -> list[nn.Module]:
+def layers_of(decoder: Any) -> list[nn.Module]:
+    """
+    Raises:
+        Unavailable: they cannot be found.
+    """
     count = decoder.config.get_text_config().num_hidden_layers
     for child in decoder.children():
         if isinstance(child, nn.ModuleList) and len(child) == count:

@@ -35,13 +35,32 @@ class Pool:
     def update(self, layer: int, write: Tensor, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Store keys and values (T, G, D) at `write` (T); returns the layer's whole stores (capacity, G, D)."""
         if layer not in self._layers:
-            self._layers[layer] = (
-                torch.zeros((self.capacity, *keys.shape[1:]), dtype=keys.dtype, device=self.device),
-                torch.zeros((self.capacity, *values.shape[1:]), dtype=values.dtype, device=self.device),
-            )
+            self._layers[layer] = self._room_for(keys), self._room_for(values)
         all_keys, all_values = self._layers[layer]
         all_keys[write], all_values[write] = keys, values
         return all_keys, all_values
+
+    def _room_for(self, like: Tensor) -> Tensor:
+        # Passes with gradients read what passes without have stored.
+        with torch.inference_mode(False):
+            return torch.zeros((self.capacity, *like.shape[1:]), dtype=like.dtype, device=self.device)
+
+    def grow(self, capacity: int) -> None:
+        """Have this many places, if they are more; whoever holds one holds it still."""
+        before, self.capacity = self.capacity, max(self.capacity, capacity)
+        self._free[:0] = range(self.capacity - 1, before - 1, -1)
+        self._holders = np.concatenate([self._holders, np.zeros(self.capacity - before, dtype=np.int32)])
+        for layer, stores in self._layers.items():
+            grown = tuple(map(self._room_for, stores))
+            for new, old in zip(grown, stores, strict=True):
+                new[:before] = old
+            self._layers[layer] = grown[0], grown[1]
+
+    def clear(self) -> None:
+        """Let go of all places, whoever holds them."""
+        self._kept.clear()
+        self._holders[:] = 0
+        self._free = list(range(self.capacity - 1, -1, -1))
 
     def take(self, count: int) -> list[int]:
         """Fresh places, at the cost of the oldest kept caches if need be.
@@ -94,6 +113,12 @@ class Pool:
     def free(self) -> int:
         """Places that nobody holds."""
         return len(self._free)
+
+    @property
+    def bytes_each(self) -> int:
+        """Of a place, in all layers that have seen tokens."""
+        stores = [store for pair in self._layers.values() for store in pair]
+        return sum(store.element_size() * store[0].numel() for store in stores)
 
     @property
     def kept(self) -> int:

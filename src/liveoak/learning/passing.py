@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from liveoak.adapters import Slot
-from liveoak.engine import Engine
+from liveoak.engine import Engine, Readings
 from liveoak.engine import Sequence as Tokens
 from liveoak.learning.objective import Example, cut, losses, total
 from liveoak.learning.slices import share_beginning
@@ -38,12 +38,12 @@ class Part:
 Chunk = list[tuple[Part, list[Example]]]
 
 
-def learn(engine: Engine, parts: Sequence[Part]) -> None:
+def learn(engine: Engine, parts: Sequence[Part], readings: Readings | None = None) -> None:
     """Add the objective's gradients to those of each part's slot, as if it were alone."""
     batch: list[Tokens] = []
     for part in parts:
         batch.extend(share_beginning(part.examples, part.slot, first=len(batch)))
-    states = engine.wanted(batch)
+    states = engine.wanted(batch, readings)
     rows, gradient = states.detach(), torch.empty_like(states)
     start = 0
     for chunk in _chunks(parts, max(1, LOGITS // engine.vocabulary)):

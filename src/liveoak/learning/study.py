@@ -108,10 +108,11 @@ class Study:
         """
         begun = [self._begin(one) for one in assignments]
         pairs = [(one, own) for one, own in zip(assignments, begun, strict=True) if isinstance(own, Course)]
+        readings = self._engine.readings([course.slot for _, course in pairs])
         try:
             going = pairs
             while going:
-                done = step_together([course.next() for _, course in going])
+                done = step_together([course.next() for _, course in going], readings)
                 for (one, course), step in zip(going, done, strict=True):
                     course.settle(step)
                     if one.on_progress is not None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.optim.adam import adam
 
 from liveoak.adapters import Slot
-from liveoak.engine import Engine
+from liveoak.engine import Engine, Readings
 from liveoak.errors import LearningError
 from liveoak.learning.objective import ANCHOR, Example, normalisers
 from liveoak.learning.passing import Part, learn
@@ -68,8 +68,10 @@ class Stride:
     rate: float
 
 
-def step_together(strides: Sequence[Stride]) -> list[Step | LearningError]:
+def step_together(strides: Sequence[Stride], readings: Readings | None = None) -> list[Step | LearningError]:
     """One optimizer step on each of several slots of one engine, in passes that they share.
+
+    What `readings` (`Engine.readings` of these slots) keep of earlier steps is not run again.
 
     What comes of a slot is what its step alone would give, to rounding. One that fails leaves its error in its place
     and its weights as they were; the others go on. A slot that has finished is simply left out of the next call.
@@ -81,7 +83,7 @@ def step_together(strides: Sequence[Stride]) -> list[Step | LearningError]:
         raise ValueError("two strides write the same slot: give all its examples in one")
     if any(stride.update.engine is not engine for stride in strides):
         raise ValueError("strides of several engines cannot share a pass: step each engine by itself")
-    return engine.run(lambda: _step(engine, strides))
+    return engine.run(lambda: _step(engine, strides, readings))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,21 +128,23 @@ def descend(update: Update, gradient: Gradient, rate: float) -> Step:
     return done
 
 
-def _step(engine: Engine, strides: Sequence[Stride]) -> list[Step | LearningError]:
+def _step(engine: Engine, strides: Sequence[Stride], readings: Readings | None) -> list[Step | LearningError]:
     done: list[Step | LearningError] = []
-    for one, stride in zip(_passed(engine, strides), strides, strict=True):
+    for one, stride in zip(_passed(engine, strides, readings), strides, strict=True):
         found = _gradient(one)
         done.append(found if isinstance(found, LearningError) else _descend(stride.update, found, stride.rate))
     return done
 
 
-def _passed(engine: Engine, strides: Sequence[Stride]) -> list[_UnderWay | LearningError]:
+def _passed(
+    engine: Engine, strides: Sequence[Stride], readings: Readings | None = None
+) -> list[_UnderWay | LearningError]:
     """Each stride, once its gradient is in its slot."""
     begun = [_begin(engine, stride) for stride in strides]
     under_way = [one for one in begun if isinstance(one, _UnderWay)]
     size = room(engine.device)
     for together in passes([_pieces(one, size) for one in under_way], size):
-        learn(engine, together)
+        learn(engine, together, readings)
     return begun
 
 
