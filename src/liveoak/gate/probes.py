@@ -35,8 +35,6 @@ PROMPTS = (
 )
 _REPLY = Sampling(temperature=0, max_tokens=24)
 _PARAGRAPH_TOKENS = 160
-_TOGETHER = 24
-"""Questions asked at once. All at once would be a queue in front of everybody else's requests."""
 _REMEMBERED = 16
 """Weights whose loss on general text is remembered."""
 
@@ -87,11 +85,7 @@ class Gate:
             )
             for pair in questions
         ]
-        replies = [
-            reply
-            for start in range(0, len(requests), _TOGETHER)
-            for reply in self._decoder.generate(requests[start : start + _TOGETHER])
-        ]
+        replies = self._decoder.generate(requests)
         right = [answered(reply.text, pair.answer) for reply, pair in zip(replies, questions, strict=True)]
         return sum(right) / len(right)
 

@@ -92,6 +92,9 @@ class Course:
         batch = recipe.batch_high if plan.lesson.effort == "high" else recipe.batch
         self._count = min(batch, max(4, len(items)))
         self.steps = material.steps or self._due(len(items))
+        self._wordings = recipe.wordings[plan.lesson.effort]
+        self._worded: dict[Item, list[Example]] = {}
+        """What each item was asked in, the one that was asked last at the end."""
         self._deck, self._texts = _Deck(items, self._rng), _Deck(pieces(plan.lesson), self._rng)
         # All that the slot's steps take, this course's among them, are other ones, as long as there are others.
         self._reach = min(math.ceil((slot.steps + self.steps) * recipe.anchors), len(material.anchors))
@@ -107,7 +110,7 @@ class Course:
     def next(self) -> Stride:
         """What the next step learns: some of the lesson, its text, earlier lessons and anchors."""
         recipe, rng, effort = self._material.recipe, self._rng, self._plan.lesson.effort
-        examples = [self._example(item) for item in self._deck.deal(self._count)]
+        examples = [self._asking(item) for item in self._deck.deal(self._count)]
         self._asked += len(examples)
         examples += [
             self._of_text(piece, TEXT)
@@ -171,6 +174,12 @@ class Course:
     def _beside(self, each: float) -> int:
         """How many go beside this step's questions, so that there are `each` of them a step on average."""
         return math.floor((self.taken + 1) * each) - math.floor(self.taken * each)
+
+    def _asking(self, item: Item) -> Example:
+        """The item in a new wording, or in the one that has not been asked for longest once there are enough."""
+        worded = self._worded.setdefault(item, [])
+        worded.append(self._example(item) if len(worded) < self._wordings else worded.pop(0))
+        return worded[-1]
 
     def _example(self, chosen: Item) -> Example:
         if isinstance(chosen, str):

@@ -18,6 +18,10 @@ def _views() -> dict[Effort, int]:
     return {"low": 4, "medium": 8, "high": 26}
 
 
+def _wordings() -> dict[Effort, int]:
+    return {"low": 4, "medium": 4, "high": 8}
+
+
 def _page_steps() -> dict[Effort, int | None]:
     return {"low": 20, "medium": 40, "high": None}
 
@@ -52,7 +56,10 @@ class Recipe:
     batch_high: int = 10
     """The same at effort `high`, which has steps enough and is rather sure of them."""
     views: dict[Effort, int] = field(default_factory=_views)
-    """How often each fact is asked about, always in other words, by effort."""
+    """How often each fact is asked about, by effort."""
+    wordings: dict[Effort, int] = field(default_factory=_wordings)
+    """In how many wordings it is asked about, by effort; then the first ones come again, which cost a third as much, since
+    the prior has read them."""
     page_steps: dict[Effort, int | None] = field(default_factory=_page_steps)
     """Steps a page of `page_tokens` tokens at most, however many facts it states, by effort; None: no bound."""
     page_tokens: int = 800

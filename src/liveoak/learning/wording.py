@@ -29,8 +29,6 @@ _PROMPT = (
 )
 _SAMPLING = Sampling(temperature=0, max_tokens=14, stop=("\n",))
 _MOST_WORDS = 192
-_TOGETHER = 24
-"""Words asked for at once: people's requests that come meanwhile wait for no more than these."""
 _LONGEST = 3
 """Words in another word, at most."""
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -39,14 +37,10 @@ _WORD = re.compile(r"[^\W\d_]{3,}")
 def other_words(engine: Engine, decoder: Decoder, words: Iterable[str]) -> OtherWords:
     """What the prior says in place of each of these words. Words that it has no other for are left out."""
     unique = sorted({word.lower() for word in words if _WORD.fullmatch(word)})[:_MOST_WORDS]
-    found: dict[str, tuple[str, ...]] = {}
-    for start in range(0, len(unique), _TOGETHER):
-        some = unique[start : start + _TOGETHER]
-        requests = [
-            Request(ids=engine.tokenizer.encode(f"{_PROMPT}{word}:"), slot=None, sampling=_SAMPLING) for word in some
-        ]
-        replies = decoder.generate(requests)
-        found |= {word: _usable(word, reply.text) for word, reply in zip(some, replies, strict=True)}
+    requests = [
+        Request(ids=engine.tokenizer.encode(f"{_PROMPT}{word}:"), slot=None, sampling=_SAMPLING) for word in unique
+    ]
+    found = {word: _usable(word, reply.text) for word, reply in zip(unique, decoder.generate(requests), strict=True)}
     return {word: others for word, others in found.items() if others}
 
 

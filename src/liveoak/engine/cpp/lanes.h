@@ -16,6 +16,9 @@
 #define HAS_BF16_DOTS 1
 #endif
 
+// Before a short loop over registers: rolled up, compilers keep in memory what it sums.
+#define UNROLLED _Pragma("GCC unroll 8")
+
 namespace {
 
 #if defined(__AVX512F__)

@@ -268,18 +268,18 @@ template <int tall, int lanes>
 inline void tile(const float* a, int64_t down, int64_t across, const float* b, int64_t b_row, float* c, int64_t c_row,
                  int64_t depth) {
   Lanes sums[tall][lanes];
-  for (int t = 0; t < tall; t++)
-    for (int n = 0; n < lanes; n++) sums[t][n] = load(c + t * c_row + n * LANES);
+  UNROLLED for (int t = 0; t < tall; t++)
+    UNROLLED for (int n = 0; n < lanes; n++) sums[t][n] = load(c + t * c_row + n * LANES);
   for (int64_t l = 0; l < depth; l++) {
     Lanes bs[lanes];
-    for (int n = 0; n < lanes; n++) bs[n] = load(b + l * b_row + n * LANES);
-    for (int t = 0; t < tall; t++) {
+    UNROLLED for (int n = 0; n < lanes; n++) bs[n] = load(b + l * b_row + n * LANES);
+    UNROLLED for (int t = 0; t < tall; t++) {
       const Lanes left = all(a[t * down + l * across]);
-      for (int n = 0; n < lanes; n++) sums[t][n] = fused(left, bs[n], sums[t][n]);
+      UNROLLED for (int n = 0; n < lanes; n++) sums[t][n] = fused(left, bs[n], sums[t][n]);
     }
   }
-  for (int t = 0; t < tall; t++)
-    for (int n = 0; n < lanes; n++) store(sums[t][n], c + t * c_row + n * LANES);
+  UNROLLED for (int t = 0; t < tall; t++)
+    UNROLLED for (int n = 0; n < lanes; n++) store(sums[t][n], c + t * c_row + n * LANES);
 }
 
 template <int lanes>

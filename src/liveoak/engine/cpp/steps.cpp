@@ -23,6 +23,9 @@ namespace {
 constexpr int WIDE = 4;             // weight rows at a time
 constexpr int TALL = REGISTERS / 8;   // tokens at a time: their sums take half of the registers
 constexpr int AHEAD = 2 * WIDE;     // weight rows between one that is used and one that is asked for
+constexpr int MANY = 6;             // tokens at a time where there are many: then it is sums that take the time,
+constexpr int NARROW = REGISTERS / 8 >= WIDE ? WIDE : WIDE / 2;  // and weight rows are fewer, for each is widened less often
+constexpr int64_t NEAR = 1 << 16;   // bytes of weights that stay in the near cache while all tokens meet them
 
 // What a row's slot adds: b (outputs, rank) times low (rank) = scale * a x. A rank of 0 adds nothing.
 template <class T>
@@ -48,14 +51,14 @@ struct Change {
 template <int tall, int wide, class T, class W, class Y>
 void tile(const T* x, const W* w, const T* bias, const Change<T>* changes, Y* y, int64_t inputs, int64_t outputs,
           int64_t output, bool first) {
-  Lanes sums[tall][WIDE] = {};
+  Lanes sums[tall][wide] = {};
   w += output * inputs;
   const int step = step_of(x);
   for (int64_t i = 0; i + step <= inputs; i += step) {
     if (tall > 1 && first)
-      for (int o = 0; o < wide; o++) __builtin_prefetch(w + (o + AHEAD) * inputs + i);
-    for (int t = 0; t < tall; t++)
-      for (int o = 0; o < wide; o++) sums[t][o] = multiply_add(x + t * inputs + i, w + o * inputs + i, sums[t][o]);
+      UNROLLED for (int o = 0; o < wide; o++) __builtin_prefetch(w + (o + AHEAD) * inputs + i);
+    UNROLLED for (int t = 0; t < tall; t++)
+      UNROLLED for (int o = 0; o < wide; o++) sums[t][o] = multiply_add(x + t * inputs + i, w + o * inputs + i, sums[t][o]);
   }
   for (int t = 0; t < tall; t++) {
     Quad tail = {};
@@ -65,7 +68,9 @@ void tile(const T* x, const W* w, const T* bias, const Change<T>* changes, Y* y,
       for (int o = 0; o < wide; o++) tail[o] += changes[t].add(output + o, sums[t][o]);
     if (bias)
       for (int o = 0; o < wide; o++) tail[o] += widen(bias[output + o]);
-    const Quad found = totals(sums[t][0], sums[t][1], sums[t][2], sums[t][3]) + tail;
+    Lanes four[WIDE] = {};
+    for (int o = 0; o < wide; o++) four[o] = sums[t][o];
+    const Quad found = totals(four[0], four[1], four[2], four[3]) + tail;
     for (int o = 0; o < wide; o++) narrow(found[o], y[t * outputs + output + o]);
   }
 }
@@ -86,10 +91,37 @@ void tiles(const T* x, const W* w, const T* bias, const Change<T>* changes, Y* y
   }
 }
 
+// The same for bundles of outputs, MANY tokens after MANY tokens. Returns for how many.
+template <class T, class W, class Y>
+int64_t many(const T* x, const W* w, const T* bias, const Change<T>* changes, Y* y, int64_t tokens, int64_t inputs,
+             int64_t outputs, int64_t from, int64_t to) {
+  const int64_t near = std::max<int64_t>(1, NEAR / (WIDE * inputs * int64_t(sizeof(W))));
+  for (int64_t start = from; start < to; start += near)
+    for (int64_t t = 0; t + MANY <= tokens; t += MANY)
+      for (int64_t o = start * WIDE; o < std::min(outputs, std::min(to, start + near) * WIDE);) {
+        const T* xs = x + t * inputs;
+        const Change<T>* cs = changes ? changes + t : nullptr;
+        Y* ys = y + t * outputs;
+        const bool whole = o + NARROW <= outputs;
+        if (whole)
+          tile<MANY, NARROW>(xs, w, bias, cs, ys, inputs, outputs, o, false);
+        else
+          tile<MANY, 1>(xs, w, bias, cs, ys, inputs, outputs, o, false);
+        o += whole ? NARROW : 1;
+      }
+  return tokens - tokens % MANY;
+}
+
 // y (tokens, outputs) for the bundles `from` to `to` of WIDE outputs.
 template <class T, class W, class Y>
 void bundles(const T* x, const W* w, const T* bias, const Change<T>* changes, Y* y, int64_t tokens, int64_t inputs,
              int64_t outputs, int64_t from, int64_t to) {
+  if (tokens >= MANY) {
+    const int64_t done = many(x, w, bias, changes, y, tokens, inputs, outputs, from, to);
+    x += done * inputs, y += done * outputs, tokens -= done;
+    changes = changes ? changes + done : nullptr;
+  }
+  if (tokens == 0) return;
   for (int64_t bundle = from; bundle < to; bundle++) {
     const int64_t output = bundle * WIDE;
     if (output + WIDE <= outputs)
@@ -172,7 +204,7 @@ inline Quad products(const T* q, const T* keys, const int64_t* places, int64_t s
   Lanes sums[4] = {};
   const int step = step_of(q);
   for (int64_t i = 0; i + step <= size; i += step)
-    for (int j = 0; j < 4; j++) sums[j] = multiply_add(q + i, k[j] + i, sums[j]);
+    UNROLLED for (int j = 0; j < 4; j++) sums[j] = multiply_add(q + i, k[j] + i, sums[j]);
   Quad tail = {};
   if (size % step)
     for (int j = 0; j < 4; j++) tail[j] += rest(q, k[j], size);
@@ -213,7 +245,7 @@ void attend_one(const T* q, const T* keys, const T* values, const int64_t* place
       Lanes sums[WIDE] = {};
       for (int64_t j = 0; j < count; j++) {
         const Lanes value = load(values + places[j] * stride + i);
-        for (int each = 0; each < WIDE; each++) sums[each] = fused(value, all(rows[each][j]), sums[each]);
+        UNROLLED for (int each = 0; each < WIDE; each++) sums[each] = fused(value, all(rows[each][j]), sums[each]);
       }
       for (int64_t each = 0; each < heads; each++) store(sums[each], out + (h + each) * size + i);
     }
