@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from liveoak.adapters.lowrank import Part, adapted
+from liveoak.adapters.lowrank import Part, adapted, add
 from liveoak.adapters.products import Product, has_order
 from liveoak.adapters.slots import Layout, Slot, Target, stack
 from liveoak.errors import UserError
@@ -61,21 +61,12 @@ class Route:
         """Whether any token's slot changes this target."""
         return not self.plain and target >= self._lowest
 
-    def add(self, target: int, x: Tensor, y: Tensor) -> Tensor:
-        """y (T, outputs) plus what each token's slot adds for its x (T, inputs)."""
+    def add(self, target: int, x: Tensor, y: Tensor, *, ours: bool) -> Tensor:
+        """y (T, outputs) plus what each token's slot adds for its x (T, inputs). `y` is used up."""
         if self._stackable:
             return self._add_stacked(target, x, y)
-        pieces = [self._add_part(target, part, x, y) for part in self.parts]
-        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
-
-    @staticmethod
-    def _add_part(target: int, part: Part, x: Tensor, y: Tensor) -> Tensor:
-        piece = y[part.start : part.end]
-        pair = None if part.slot is None else part.slot.pairs[target]
-        if part.slot is None or pair is None:
-            return piece
-        a, b = pair
-        return torch.addmm(piece, x[part.start : part.end] @ a.t(), b.t(), alpha=part.slot.scale)
+        add(x, y, self.parts, target, ours=ours)
+        return y
 
     def _add_stacked(self, target: int, x: Tensor, y: Tensor) -> Tensor:
         if target not in self._stacks:
@@ -117,13 +108,14 @@ class SlottedLinear(nn.Module):
             and (route.trains(self.index) or (x.requires_grad and route.changes(self.index)))
         ):
             flat = x.reshape(-1, self.in_features)
-            return adapted(flat, self.product, route.parts, self.index).view(*x.shape[:-1], -1)
+            y = adapted(flat, self.product, route.parts, self.index, ours=self.bank.ours)
+            return y.view(*x.shape[:-1], -1)
         differentiates = torch.is_grad_enabled() and x.requires_grad
         y = F.linear(x, self.weight, self.bias) if differentiates else self.product.there(x)
         if route is None or not route.changes(self.index):
             return y
-        flat = route.add(self.index, x.reshape(-1, self.in_features), y.view(-1, self.out_features))
-        return flat.view(y.shape)
+        flat = x.reshape(-1, self.in_features), y.view(-1, self.out_features)
+        return route.add(self.index, *flat, ours=self.bank.ours).view(y.shape)
 
 
 class Bank:
@@ -134,6 +126,8 @@ class Bank:
 
     def __init__(self, model: nn.Module, head: nn.Module | None = None) -> None:
         self.route: Route | OwnRoute | None = None
+        self.ours = False
+        """Changes are added by our own operators, which are loaded."""
         self.head = Product(head.weight, head.bias) if isinstance(head, nn.Linear) else None
         """The product that makes logits, where it is a plain one."""
         first = next(model.parameters())

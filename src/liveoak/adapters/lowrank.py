@@ -2,15 +2,17 @@
 
 Left to autograd, each part of a batch would cost a node for every product, a copy of the layer's output and gradients
 rounded to the prior's number format after every slice. Here the products are added in place, and the gradients of a
-slot's weights go straight into its float32 buffer.
+slot's weights go straight into its float32 buffer. They are torch's, or one call of our own operator, where those of
+`engine/cpp` are loaded and the bank is told so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,34 +32,99 @@ class Part:
     slot: Slot | None
 
 
-def adapted(x: Tensor, product: Product, parts: Sequence[Part], target: int) -> Tensor:
+def adapted(x: Tensor, product: Product, parts: Sequence[Part], target: int, *, ours: bool) -> Tensor:
     """x (T, inputs) -> (T, outputs), with gradients for x and for every slot that is open for them.
 
     A slot's gradients are added to `slot.gradient` by the backward pass itself; its weights are no leaves of the graph.
+    `ours`: by our own operators.
     """
-    return _Adapted.apply(x, _LEAF, product, parts, target)  # pyright: ignore[reportReturnType]
+    return _Adapted.apply(x, _LEAF, product, _changes(parts, target, ours))  # pyright: ignore[reportReturnType]
 
 
 def frozen(x: Tensor, product: Product) -> Tensor:
     """x (T, inputs) -> (T, outputs) through the product alone, with a gradient for x."""
-    return _Adapted.apply(x, _LEAF, product, (), 0)  # pyright: ignore[reportReturnType]
+    return _Adapted.apply(x, _LEAF, product, None)  # pyright: ignore[reportReturnType]
+
+
+def add(x: Tensor, y: Tensor, parts: Sequence[Part], target: int, *, ours: bool) -> None:
+    """Add to y (T, outputs) what the tokens' slots make of their x (T, inputs)."""
+    changes = _changes(parts, target, ours)
+    if changes is not None:
+        changes.add(x, y)
+
+
+def _changes(parts: Sequence[Part], target: int, ours: bool) -> _Changes | _OurChanges | None:
+    """Of the parts that change this target; None: none does."""
+    changing = [part for part in parts if part.slot is not None and part.slot.pairs[target] is not None]
+    if not changing:
+        return None
+    return _OurChanges(changing, target) if ours else _Changes(changing, target)
+
+
+class _Changes:
+    """The changes of one layer's outputs, by torch's products."""
+
+    def __init__(self, parts: Sequence[Part], target: int) -> None:
+        self._parts, self._target = parts, target
+
+    def add(self, x: Tensor, y: Tensor) -> list[Tensor]:
+        """Returns what `back` wants to see again."""
+        lows: list[Tensor] = []
+        for part in self._parts:
+            slot: Any = part.slot
+            a, b = slot.pairs[self._target]
+            low = (x[part.start : part.end] @ a.t()).mul_(slot.scale)
+            y[part.start : part.end].addmm_(low, b.t())
+            lows.append(low)
+        return lows
+
+    def back(self, grad_y: Tensor, x: Tensor, lows: Sequence[Tensor], grad_x: Tensor | None) -> None:
+        """Add to the slots' gradients, and to grad_x (T, inputs)."""
+        for part, low in zip(self._parts, lows, strict=True):
+            slot: Any = part.slot
+            a, b = slot.pairs[self._target]
+            own = grad_y[part.start : part.end]
+            grad_low = (own @ b).mul_(slot.scale)
+            if slot.gradient is not None:
+                grad_a, grad_b = slot.gradient_pairs[self._target]
+                grad_a.add_(grad_low.t() @ x[part.start : part.end])
+                grad_b.add_((low.t() @ own).t())
+            if grad_x is not None:
+                grad_x[part.start : part.end].addmm_(grad_low, a)
+
+
+class _OurChanges:
+    """The same by our own operator, which knows float32 and bfloat16 on processors, all parts in one call."""
+
+    def __init__(self, parts: Sequence[Part], target: int) -> None:
+        self._parts = parts
+        """Held, since the operator is given addresses."""
+        entries = np.zeros((len(parts), 8), dtype=np.int64)
+        for row, part in enumerate(parts):
+            slot: Any = part.slot
+            own = [each.data_ptr() for each in slot.pairs[target]]
+            grads = [0, 0] if slot.gradient is None else [each.data_ptr() for each in slot.gradient_pairs[target]]
+            entries[row] = (part.start, part.end, *own, slot.rank, *grads, np.float64(slot.scale).view(np.int64))
+        self._table = torch.from_numpy(entries)
+
+    def add(self, x: Tensor, y: Tensor) -> list[Tensor]:
+        return [_ours().change(x, y, self._table)]
+
+    def back(self, grad_y: Tensor, x: Tensor, lows: Sequence[Tensor], grad_x: Tensor | None) -> None:
+        _ours().change_back(grad_y.contiguous(), x, lows[0], self._table, grad_x)
+
+
+def _ours() -> Any:
+    return cast(Any, torch.ops.liveoak)
 
 
 class _Adapted(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, _: Tensor, product: Product, parts: Sequence[Part], target: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, _: Tensor, product: Product, changes: _Changes | _OurChanges | None) -> Tensor:
+        x = x.contiguous()
         y = product.there(x)
-        lows: list[Tensor] = []
-        changed: list[Part] = []
-        for part in parts:
-            if part.slot is not None and (pair := part.slot.pairs[target]) is not None:
-                a, b = pair
-                low = (x[part.start : part.end] @ a.t()).mul_(part.slot.scale)
-                y[part.start : part.end].addmm_(low, b.t())
-                lows.append(low)
-                changed.append(part)
-        ctx.product, ctx.parts, ctx.target = product, changed, target
-        ctx.save_for_backward(x, *lows)
+        ctx.product, ctx.changes = product, changes
+        ctx.save_for_backward(x, *([] if changes is None else changes.add(x, y)))
         return y
 
     @staticmethod
@@ -65,15 +132,6 @@ class _Adapted(torch.autograd.Function):
     def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         x, *lows = ctx.saved_tensors
         grad_x = ctx.product.back(grad_y) if ctx.needs_input_grad[0] else None
-        for part, low in zip(ctx.parts, lows, strict=True):
-            slot: Any = part.slot
-            a, b = slot.pairs[ctx.target]
-            own = grad_y[part.start : part.end]
-            grad_low = (own @ b).mul_(slot.scale)
-            if slot.gradient is not None:
-                grad_a, grad_b = slot.gradient_pairs[ctx.target]
-                grad_a.add_(grad_low.t() @ x[part.start : part.end])
-                grad_b.add_((low.t() @ own).t())
-            if grad_x is not None:
-                grad_x[part.start : part.end].addmm_(grad_low, a)
-        return grad_x, None, None, None, None
+        if ctx.changes is not None:
+            ctx.changes.back(grad_y, x, lows, grad_x)
+        return grad_x, None, None, None

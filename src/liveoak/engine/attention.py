@@ -93,7 +93,14 @@ def _attend(
     if liveoak.fused:
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
         out = attend_rows(
-            packed_query, keys, values, liveoak.plan, scaling=scale, window=sliding_window, softcap=softcap
+            packed_query,
+            keys,
+            values,
+            liveoak.plan,
+            fixed=0 if liveoak.past is None else len(liveoak.past.places),
+            scaling=scale,
+            window=sliding_window,
+            softcap=softcap,
         )
         return out.unsqueeze(0), None
     groups, order = liveoak.plan.grouped

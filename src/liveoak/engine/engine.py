@@ -231,13 +231,13 @@ class Engine:
 
     def _fuse(self, samples: Seq[Seq[int]], tried: Mapping[Slot | None, Tensor]) -> None:
         """Have our operators run passes, if they make the logits that the model's own code made of the samples."""
-        undo, self._fused = fuse(self._decoder), True
+        undo, self._fused, self.bank.ours = fuse(self._decoder), True, True
         try:
             for slot, own in tried.items():
                 require_same(self._whole(samples, slot), own, what="fused passes", dtype=self.dtype)
         except Exception as error:  # the border: whatever other code does with our operators
             undo()
-            self._fused = False
+            self._fused = self.bank.ours = False
             if isinstance(error, Unavailable):
                 raise
             raise Unavailable(f"fused passes of {type(self.model).__name__} cannot be run: {error}") from error

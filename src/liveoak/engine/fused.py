@@ -46,10 +46,21 @@ def fuse(decoder: nn.Module) -> Callable[[], None]:
 
 
 def attend_rows(
-    query: Tensor, key: Tensor, value: Tensor, plan: Plan, *, scaling: float, window: int | None, softcap: float | None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    plan: Plan,
+    *,
+    fixed: int,
+    scaling: float,
+    window: int | None,
+    softcap: float | None,
 ) -> Tensor:
-    """query (T, H, D), key and value (places, G, D) -> (T, H, D): each row of the plan by itself."""
-    return cast(Tensor, _Attend.apply(query, key, value, *plan.table, (scaling, window or 0, softcap or 0.0)))
+    """query (T, H, D), key and value (places, G, D) -> (T, H, D): each row of the plan by itself.
+
+    No gradient is wanted of the first `fixed` places; those of a row's keys that are among them come before its others.
+    """
+    return cast(Tensor, _Attend.apply(query, key, value, *plan.table, (fixed, scaling, window or 0, softcap or 0.0)))
 
 
 def _norm(module: nn.Module) -> Forward | None:
@@ -212,12 +223,12 @@ class _Attend(torch.autograd.Function):
         value: Tensor,
         rows: Tensor,
         places: Tensor,
-        numbers: tuple[float, int, float],
+        numbers: tuple[int, float, int, float],
     ) -> Tensor:
         query, key, value = _inner(query), _inner(key), _inner(value)
         ctx.save_for_backward(query, key, value, rows, places)
         ctx.numbers = numbers
-        return _ours().attend_rows(query, key, value, rows, places, *numbers)
+        return _ours().attend_rows(query, key, value, rows, places, *numbers[1:])
 
     @staticmethod
     @torch.autograd.function.once_differentiable

@@ -5,50 +5,11 @@
 // A sequence's sums run in the same order whatever the batch holds besides and however many threads there are. Sums are
 // float32. Callers vouch for shapes and for contiguous tensors where nothing else is said.
 
-#include <torch/csrc/inductor/aoti_torch/c/shim.h>
-#include <torch/csrc/stable/library.h>
-#include <torch/csrc/stable/ops.h>
-#include <torch/csrc/stable/tensor.h>
-#include <torch/headeronly/core/ScalarType.h>
-
 #include <tuple>
-#include <vector>
 
-#include "lanes.h"
-
-using torch::stable::Tensor;
+#include "blocks.h"
 
 namespace {
-
-inline int64_t whole(int64_t size) { return (size + LANES - 1) / LANES * LANES; }
-inline float sum_of(Lanes x) { return totals(x, x, x, x)[0]; }
-
-template <class T>
-const T* read(const Tensor& x) {
-  return static_cast<const T*>(x.data_ptr());
-}
-
-template <class T>
-T* write(Tensor& x) {
-  return static_cast<T*>(x.data_ptr());
-}
-
-inline bool is_float(const Tensor& x) { return x.scalar_type() == torch::headeronly::ScalarType::Float; }
-
-std::vector<int64_t> shape_of(const Tensor& x) { return {x.sizes().begin(), x.sizes().end()}; }
-
-template <class Work>
-void over(int64_t count, int64_t each, const Work& work) {
-  torch::stable::parallel_for(0, count, std::max<int64_t>(1, GRAIN / std::max<int64_t>(1, each)), work);
-}
-
-// Calls `vectors` with the place of each whole vector, and `numbers` with that of each number left over.
-template <class Vectors, class Numbers>
-inline void along(int64_t size, const Vectors& vectors, const Numbers& numbers) {
-  int64_t i = 0;
-  for (; i + LANES <= size; i += LANES) vectors(i);
-  for (; i < size; i++) numbers(i);
-}
 
 // ---- Norms: y = x / rms(x) * (weight + plus) ----
 
@@ -261,44 +222,6 @@ Tensor rotate(const Tensor& x, const Tensor& cosines, const Tensor& sines, bool 
 // ---- Attention, each sequence by itself ----
 
 constexpr int64_t BLOCK = 32;  // queries whose scores are held at once
-constexpr int TALL = 6, WIDE = REGISTERS / 8;  // whose sums leave a few registers free
-
-// c (rows, `lanes` vectors each) += a (rows, depth) b (depth, `lanes` vectors each); a is read at any strides.
-template <int tall, int lanes>
-inline void tile(const float* a, int64_t down, int64_t across, const float* b, int64_t b_row, float* c, int64_t c_row,
-                 int64_t depth) {
-  Lanes sums[tall][lanes];
-  UNROLLED for (int t = 0; t < tall; t++)
-    UNROLLED for (int n = 0; n < lanes; n++) sums[t][n] = load(c + t * c_row + n * LANES);
-  for (int64_t l = 0; l < depth; l++) {
-    Lanes bs[lanes];
-    UNROLLED for (int n = 0; n < lanes; n++) bs[n] = load(b + l * b_row + n * LANES);
-    UNROLLED for (int t = 0; t < tall; t++) {
-      const Lanes left = all(a[t * down + l * across]);
-      UNROLLED for (int n = 0; n < lanes; n++) sums[t][n] = fused(left, bs[n], sums[t][n]);
-    }
-  }
-  UNROLLED for (int t = 0; t < tall; t++)
-    UNROLLED for (int n = 0; n < lanes; n++) store(sums[t][n], c + t * c_row + n * LANES);
-}
-
-template <int lanes>
-inline void tiles(const float* a, int64_t down, int64_t across, const float* b, int64_t b_row, float* c, int64_t c_row,
-                  int64_t rows, int64_t depth) {
-  int64_t t = 0;
-  for (; t + TALL <= rows; t += TALL) tile<TALL, lanes>(a + t * down, down, across, b, b_row, c + t * c_row, c_row, depth);
-  for (; t + 2 <= rows; t += 2) tile<2, lanes>(a + t * down, down, across, b, b_row, c + t * c_row, c_row, depth);
-  for (; t < rows; t++) tile<1, lanes>(a + t * down, down, across, b, b_row, c + t * c_row, c_row, depth);
-}
-
-// c (rows, columns) += a (rows, depth) b (depth, columns), columns a multiple of LANES.
-void multiply(const float* a, int64_t down, int64_t across, const float* b, int64_t b_row, float* c, int64_t c_row,
-              int64_t rows, int64_t columns, int64_t depth) {
-  int64_t n = 0;
-  for (; n + WIDE * LANES <= columns; n += WIDE * LANES)
-    tiles<WIDE>(a, down, across, b + n, b_row, c + n, c_row, rows, depth);
-  for (; n < columns; n += LANES) tiles<1>(a, down, across, b + n, b_row, c + n, c_row, rows, depth);
-}
 
 // A row of the table: where its places begin among all, how many, and the position of its first query.
 struct Row {
@@ -330,13 +253,6 @@ struct Heads {
     }
   }
 };
-
-// x (rows, columns) -> (columns, stride)
-void transpose(const float* x, int64_t rows, int64_t columns, int64_t row_stride, float* out, int64_t stride) {
-  for (int64_t i = 0; i < rows; i += LANES)
-    for (int64_t c = 0; c < columns; c++)
-      for (int64_t r = i; r < std::min(rows, i + LANES); r++) out[c * stride + r] = x[r * row_stride + c];
-}
 
 // One head of one sequence, with what its scores are made of.
 struct Head {
@@ -424,14 +340,15 @@ void attend_rows_of(const Shape& shape, const Heads<T>& q, const Heads<T>& k, co
   });
 }
 
-// What one head of one sequence gives back to its keys and values: (key_count, padded) each.
+// What one head of one sequence gives back to its keys and values from number `first` on: (key_count - first, padded) each.
 struct Given {
+  int64_t first;
   std::vector<float> keys, values;
 };
 
 template <class T>
 void attend_rows_back_of(const Shape& shape, const Heads<T>& grad, const Heads<T>& q, const Heads<T>& k,
-                         const Heads<T>& v, int64_t key_places, T* q_back, T* k_back, T* v_back) {
+                         const Heads<T>& v, int64_t fixed, int64_t key_places, T* q_back, T* k_back, T* v_back) {
   std::vector<Given> given(shape.heads * shape.row_count);
   torch::stable::parallel_for(0, int64_t(given.size()), 1, [&](int64_t from, int64_t to) {
     std::vector<float> found(BLOCK * shape.padded);
@@ -440,8 +357,10 @@ void attend_rows_back_of(const Shape& shape, const Heads<T>& grad, const Heads<T
       const Row& row = shape.rows[each % shape.row_count];
       Head head(shape, row, h, q, k, v);
       Given& own = given[each];
-      own.keys.assign(row.key_count * shape.padded, 0.0f);
-      own.values.assign(row.key_count * shape.padded, 0.0f);
+      own.first = 0;
+      while (own.first < row.key_count && shape.places[row.keys + own.first] < fixed) own.first++;
+      own.keys.assign((row.key_count - own.first) * shape.padded, 0.0f);
+      own.values.assign((row.key_count - own.first) * shape.padded, 0.0f);
       std::vector<float> grads(row.query_count * shape.padded), values_across(shape.padded * head.stride),
           backs(BLOCK * head.stride), slopes(shape.softcap > 0 ? BLOCK * head.stride : 0);
       grad.gather(shape.places + row.queries, row.query_count, h, shape.size, shape.padded, grads.data());
@@ -466,10 +385,13 @@ void attend_rows_back_of(const Shape& shape, const Heads<T>& grad, const Heads<T
         std::fill(found.begin(), found.end(), 0.0f);
         multiply(backs.data() + lowest, head.stride, 1, head.keys.data() + lowest * shape.padded, shape.padded,
                  found.data(), shape.padded, count, shape.padded, seen);
-        multiply(backs.data() + lowest, 1, head.stride, head.queries.data() + i * shape.padded, shape.padded,
-                 own.keys.data() + lowest * shape.padded, shape.padded, seen, shape.padded, count);
-        multiply(head.scores.data() + lowest, 1, head.stride, grads.data() + i * shape.padded, shape.padded,
-                 own.values.data() + lowest * shape.padded, shape.padded, seen, shape.padded, count);
+        const int64_t first = std::max(lowest, own.first), given_to = lowest + seen - first;
+        float *keys_back = own.keys.data() + (first - own.first) * shape.padded,
+              *values_back = own.values.data() + (first - own.first) * shape.padded;
+        multiply(backs.data() + first, 1, head.stride, head.queries.data() + i * shape.padded, shape.padded, keys_back,
+                 shape.padded, given_to, shape.padded, count);
+        multiply(head.scores.data() + first, 1, head.stride, grads.data() + i * shape.padded, shape.padded, values_back,
+                 shape.padded, given_to, shape.padded, count);
         for (int64_t t = i; t < past; t++) {
           T* to = q_back + (shape.places[row.queries + t] * shape.heads + h) * shape.size;
           for (int64_t c = 0; c < shape.size; c++) narrow(found[(t - i) * shape.padded + c], to[c]);
@@ -480,7 +402,8 @@ void attend_rows_back_of(const Shape& shape, const Heads<T>& grad, const Heads<T
   // A key that several sequences share gets from each, in the order of the rows.
   std::vector<std::vector<std::pair<int64_t, int64_t>>> users(key_places);
   for (int64_t r = 0; r < shape.row_count; r++)
-    for (int64_t j = 0; j < shape.rows[r].key_count; j++) users[shape.places[shape.rows[r].keys + j]].push_back({r, j});
+    for (int64_t j = given[r].first; j < shape.rows[r].key_count; j++)
+      users[shape.places[shape.rows[r].keys + j]].push_back({r, j - given[r].first});
   const int64_t share = shape.heads / shape.groups;
   over(key_places, 2 * shape.heads * shape.size, [&](int64_t from, int64_t to) {
     std::vector<float> key(shape.padded), value(shape.padded);
@@ -528,18 +451,19 @@ Tensor attend_rows(const Tensor& query, const Tensor& key, const Tensor& value, 
   return y;
 }
 
+// The first `fixed` key places have no gradient, which is 0 for them. A row's keys that are among them come before others.
 std::tuple<Tensor, Tensor, Tensor> attend_rows_back(const Tensor& grad, const Tensor& query, const Tensor& key,
                                                     const Tensor& value, const Tensor& rows, const Tensor& places,
-                                                    double scaling, int64_t window, double softcap) {
+                                                    int64_t fixed, double scaling, int64_t window, double softcap) {
   Tensor q = torch::stable::new_empty(query, shape_of(query)), k = torch::stable::new_empty(key, shape_of(key)),
          v = torch::stable::new_empty(value, shape_of(value));
   const Shape found = shape(query, key, rows, places, scaling, window, softcap);
   if (is_float(query))
     attend_rows_back_of<float>(found, heads<float>(grad), heads<float>(query), heads<float>(key), heads<float>(value),
-                               key.size(0), write<float>(q), write<float>(k), write<float>(v));
+                               fixed, key.size(0), write<float>(q), write<float>(k), write<float>(v));
   else
     attend_rows_back_of<bf16>(found, heads<bf16>(grad), heads<bf16>(query), heads<bf16>(key), heads<bf16>(value),
-                              key.size(0), write<bf16>(q), write<bf16>(k), write<bf16>(v));
+                              fixed, key.size(0), write<bf16>(q), write<bf16>(k), write<bf16>(v));
   return {q, k, v};
 }
 
@@ -556,7 +480,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(liveoak, library) {
       "float softcap) -> Tensor");
   library.def(
       "attend_rows_back(Tensor grad, Tensor query, Tensor key, Tensor value, Tensor rows, Tensor places, "
-      "float scaling, int window, float softcap) -> (Tensor, Tensor, Tensor)");
+      "int fixed, float scaling, int window, float softcap) -> (Tensor, Tensor, Tensor)");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(liveoak, CPU, library) {
