@@ -31,7 +31,7 @@ from liveoak.engine.fused import fuse
 from liveoak.engine.layer import OURS, layers_of
 from liveoak.engine.pool import Pool
 from liveoak.engine.positions import pin_positions
-from liveoak.engine.readings import Readings, Unread
+from liveoak.engine.readings import Laid, Readings, Unread
 from liveoak.engine.scheduler import Kind, Scheduler
 from liveoak.engine.stepper import Stepper
 from liveoak.engine.stretch import Stretch, stretchable
@@ -116,13 +116,13 @@ class Engine:
         if readings is None or (first is not None and readings.layer > first):
             readings = self._readings(first or 0)
         rows, positions = rows_of(batch)
-        places = self._read(batch, read, readings)
+        laid = self._read(batch, read, readings)
         tokens = sum(len(sequence.ids) for sequence in batch[:read])
         later = [replace(row, queries=row.queries - tokens) for row in rows[read:]]
         carried = Pass(
             plan=Plan(later, self.device),
-            past=Past(readings.pool, torch.tensor(places[:tokens], device=self.device)) if tokens else None,
-            stretch=self._from(readings, places[tokens:]),
+            past=Past(readings.above, torch.tensor(laid.read, device=self.device)) if read else None,
+            stretch=self._from(readings, laid.said),
         )
         return self._at_wanted(batch[read:], self._pass(batch[read:], positions[tokens:], carried))
 
@@ -145,21 +145,21 @@ class Engine:
         return Stretch(begin=readings.layer, end=self._layers, states=readings.states(places))
 
     @torch.no_grad()
-    def _read(self, batch: Seq[Sequence], read: int, readings: Readings) -> list[int]:
-        """Run what `readings` do not have yet. Returns the place of each token that they have."""
+    def _read(self, batch: Seq[Sequence], read: int, readings: Readings) -> Laid:
+        """Find a batch in `readings`, and run what they do not have yet."""
         try:
             laid = readings.lay(batch, read)
             if laid.below.ids:
                 stretch = Stretch(begin=0, end=readings.layer)
-                self._into(readings.pool, laid.below, stretch)
+                self._into(readings.below, laid.below, stretch)
                 assert stretch.reached is not None
                 readings.keep(laid.below.places, stretch.reached)
             if laid.above.ids:
-                self._into(readings.pool, laid.above, self._from(readings, laid.above.places))
+                self._into(readings.above, laid.above, self._from(readings, laid.handed))
         except BaseException:
             readings.forget()
             raise
-        return laid.places
+        return laid
 
     def _into(self, pool: Pool, tokens: Unread, stretch: Stretch | None) -> None:
         """Run tokens under the prior itself, and keep their keys and values."""

@@ -23,20 +23,21 @@ _FIRST_PLACES = 256
 
 @dataclass(slots=True, kw_only=True)
 class Unread:
-    """Tokens that are to run through a stretch of the layers: T of them, in rows that look into the pool."""
+    """Tokens that are to run through a stretch of the layers: T of them, in rows that look into a pool."""
 
     ids: list[int]
     positions: list[int]
     places: list[int]
-    """Of each, in the pool and among the states."""
+    """Of each, in the pool."""
     rows: list[Row]
 
     @classmethod
     def none(cls) -> Unread:
         return cls(ids=[], positions=[], places=[], rows=[])
 
-    def add(self, ids: Seq[int], path: Seq[int], first: int) -> None:
-        """The tokens of a sequence from position `first` on, `ids`, and the places of all its tokens."""
+    def add(self, ids: Seq[int], path: Seq[int]) -> None:
+        """The last tokens of a sequence, `ids`, and the places of all its tokens."""
+        first = len(path) - len(ids)
         queries = torch.arange(len(self.ids), len(self.ids) + len(ids))
         self.rows.append(Row(queries=queries, keys=torch.tensor(path), first=first))
         self.ids.extend(ids)
@@ -52,19 +53,22 @@ class Laid:
     """What has yet to run up to the first changed layer."""
     above: Unread
     """What the prior reads, and has yet to run from there on."""
-    places: list[int]
-    """Of each token of the batch that has one: all, or those that the prior reads where the first layer is changed."""
+    handed: list[int]
+    """Of each token of `above`, where what the first changed layer is handed is kept."""
+    read: list[int]
+    """Of each token that the prior reads, its place in the pool of the layers above."""
+    said: list[int]
+    """Of each other token, where what the first changed layer is handed is kept."""
 
 
 class _Node:
-    """A token after those before it."""
+    """A token after those before it: its places in the pools, -1 where it was not run."""
 
-    __slots__ = ("following", "place", "read")
+    __slots__ = ("above", "below", "following")
 
-    def __init__(self, place: int) -> None:
+    def __init__(self) -> None:
         self.following: dict[int, _Node] = {}
-        self.place, self.read = place, False
-        """`read`: its keys and values are there in every layer, and not below the first changed one alone."""
+        self.below = self.above = -1
 
 
 class Readings:
@@ -73,46 +77,53 @@ class Readings:
     def __init__(self, *, layer: int, dtype: torch.dtype, device: torch.device, room: int = ROOM) -> None:
         self.layer = layer
         self._room = room
-        self.pool = Pool(capacity=_FIRST_PLACES, dtype=dtype, device=device)
+        self.below, self.above = (Pool(capacity=_FIRST_PLACES, dtype=dtype, device=device) for _ in range(2))
+        """Of the layers before the first changed one, for all tokens; of the others, for those that the prior reads."""
         self._states: Tensor | None = None
-        self._root = _Node(-1)
+        """(places below, width): what the first changed layer is handed."""
+        self._root = _Node()
 
     def lay(self, batch: Seq[Sequence], read: int) -> Laid:
         """Find the tokens of a batch, whose first `read` sequences are read by the prior, and make room for others.
 
         Those in `below` and `above` count as known from now on: if they are not run, all must be forgotten.
         """
-        if self.layer == 0:
-            batch = batch[:read]
-        self._make_room(sum(len(sequence.ids) for sequence in batch))
-        laid = Laid(below=Unread.none(), above=Unread.none(), places=[])
-        ends: list[tuple[_Node, list[int]]] = []
+        batch = batch if self.layer else batch[:read]
+        lengths = [len(sequence.ids) for sequence in batch]
+        self._make_room(sum(lengths) if self.layer else 0, sum(lengths[:read]))
+        laid = Laid(below=Unread.none(), above=Unread.none(), handed=[], read=[], said=[])
+        ends: list[tuple[_Node, list[int], list[int]]] = []
         for number, sequence in enumerate(batch):
-            node, before = (self._root, []) if sequence.prefix is None else ends[sequence.prefix]
-            path, fresh, unread = list(before), 0, 0
+            node, before, before_above = (self._root, [], []) if sequence.prefix is None else ends[sequence.prefix]
+            below, above = list(before), list(before_above)
+            fresh, unread = 0, 0
             for token in sequence.ids:
-                following = node.following.get(token)
-                if following is None:
-                    following = node.following[token] = _Node(self.pool.take(1)[0])
-                    fresh += 1
-                node = following
-                path.append(node.place)
-                if number < read and not node.read:
-                    node.read = True
-                    unread += 1
-            if fresh and self.layer:
-                laid.below.add(sequence.ids[-fresh:], path, len(path) - fresh)
+                node = node.following.setdefault(token, _Node())
+                if self.layer:
+                    if node.below < 0:
+                        node.below = self.below.take(1)[0]
+                        fresh += 1
+                    below.append(node.below)
+                if number < read:
+                    if node.above < 0:
+                        node.above = self.above.take(1)[0]
+                        unread += 1
+                    above.append(node.above)
+            if fresh:
+                laid.below.add(sequence.ids[-fresh:], below)
             if unread:
-                laid.above.add(sequence.ids[-unread:], path, len(path) - unread)
-            laid.places.extend(path[len(before) :])
-            ends.append((node, path))
+                laid.above.add(sequence.ids[-unread:], above)
+                laid.handed.extend(below[-unread:])
+            laid.read.extend(above[len(before_above) :])
+            laid.said.extend(() if number < read else below[len(before) :])
+            ends.append((node, below, above))
         return laid
 
     def keep(self, places: Seq[int], states: Tensor) -> None:
-        """What the first changed layer is handed (T, width) for the tokens at these places."""
-        if self._states is None or len(self._states) < self.pool.capacity:
+        """What the first changed layer is handed (T, width) for the tokens at these places below."""
+        if self._states is None or len(self._states) < self.below.capacity:
             with torch.inference_mode(False):
-                grown = torch.empty((self.pool.capacity, states.shape[1]), dtype=states.dtype, device=states.device)
+                grown = torch.empty((self.below.capacity, states.shape[1]), dtype=states.dtype, device=states.device)
             if self._states is not None:
                 grown[: len(self._states)] = self._states
             self._states = grown
@@ -125,14 +136,21 @@ class Readings:
 
     def forget(self) -> None:
         """Everything."""
-        self._root = _Node(-1)
-        self.pool.clear()
+        self._root = _Node()
+        self.below.clear()
+        self.above.clear()
 
-    def _make_room(self, count: int) -> None:
-        if self.pool.free >= count:
-            return
-        more = max(2 * self.pool.capacity, self.pool.capacity + count)
-        if self.pool.bytes_each * more > self._room:
+    def _make_room(self, below: int, above: int) -> None:
+        """For so many more tokens, at the cost of all that is there if need be."""
+        more = [_more(self.below, below), _more(self.above, above)]
+        if sum(pool.bytes_each * count for pool, count in zip((self.below, self.above), more, strict=True)) > self._room:
             self.forget()
-            more = max(self.pool.capacity, count)
-        self.pool.grow(more)
+            more = [_more(self.below, below), _more(self.above, above)]
+        self.below.grow(more[0])
+        self.above.grow(more[1])
+
+
+def _more(pool: Pool, count: int) -> int:
+    """How many places a pool is to have, so that so many are free: a good part more than it has, or none."""
+    short = count - pool.free
+    return pool.capacity + max(short, pool.capacity // 4) if short > 0 else pool.capacity
