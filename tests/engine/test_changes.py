@@ -45,7 +45,7 @@ class Layer:
         self.dtype = dtype
 
     def run(self, lengths: list[tuple[int, int]], x: Tensor, grad: Tensor, *, ours: bool) -> list[Tensor]:
-        """Outputs, the gradient of the inputs, and those of the slots. `lengths`: number of a slot (or none), tokens."""
+        """Outputs, the gradient of the inputs, and those of the slots. `lengths`: a slot (or none), tokens."""
         parts: list[Part] = []
         for number, length in lengths:
             start = parts[-1].end if parts else 0

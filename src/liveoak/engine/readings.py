@@ -1,8 +1,8 @@
 """What the prior made of tokens that no adapter has changed, kept to be found by whoever runs them again.
 
-Below the first layer that an adapter changes all is the prior's own; and what comes before an activated adapter speaks is
-the prior's own in every layer. Lessons run the same questions and answers many times over: of those, only what is said
-is run, in the upper layers.
+Below the first layer that an adapter changes all is the prior's own; and what comes before an activated adapter speaks
+is the prior's own in every layer. Lessons run the same questions and answers many times over: of those, only what is
+said is run, in the upper layers.
 """
 
 from __future__ import annotations
@@ -142,10 +142,10 @@ class Readings:
 
     def _make_room(self, below: int, above: int) -> None:
         """For so many more tokens, at the cost of all that is there if need be."""
-        more = [_more(self.below, below), _more(self.above, above)]
-        if sum(pool.bytes_each * count for pool, count in zip((self.below, self.above), more, strict=True)) > self._room:
+        more = _more(self.below, below), _more(self.above, above)
+        if self.below.bytes_each * more[0] + self.above.bytes_each * more[1] > self._room:
             self.forget()
-            more = [_more(self.below, below), _more(self.above, above)]
+            more = _more(self.below, below), _more(self.above, above)
         self.below.grow(more[0])
         self.above.grow(more[1])
 

@@ -19,7 +19,7 @@ def _views() -> dict[Effort, int]:
 
 
 def _wordings() -> dict[Effort, int]:
-    return {"low": 4, "medium": 4, "high": 8}
+    return {"low": 4, "medium": 4, "high": 12}
 
 
 def _page_steps() -> dict[Effort, int | None]:
@@ -58,8 +58,8 @@ class Recipe:
     views: dict[Effort, int] = field(default_factory=_views)
     """How often each fact is asked about, by effort."""
     wordings: dict[Effort, int] = field(default_factory=_wordings)
-    """In how many wordings it is asked about, by effort; then the first ones come again, which cost a third as much, since
-    the prior has read them."""
+    """In how many wordings it is asked about, by effort; then the first ones come again, which cost a third as much,
+    since the prior has read them."""
     page_steps: dict[Effort, int | None] = field(default_factory=_page_steps)
     """Steps a page of `page_tokens` tokens at most, however many facts it states, by effort; None: no bound."""
     page_tokens: int = 800
