@@ -15,7 +15,7 @@ Method = Literal["ask", "read"]
 
 
 def _views() -> dict[Effort, int]:
-    return {"low": 4, "medium": 8, "high": 26}
+    return {"low": 4, "medium": 8, "high": 34}
 
 
 def _wordings() -> dict[Effort, int]:
