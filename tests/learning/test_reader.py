@@ -115,7 +115,8 @@ def test_questions_are_kept_aside_in_every_window_and_never_asked(
         return real(course, prompt, reply)
 
     monkeypatch.setattr(Course, "_of_pair", noted)
-    was = reader(recipe=replace(PLAIN, views=dict.fromkeys(("low", "medium", "high"), 40))).read([BOOK], slot)
+    often = dict.fromkeys(("low", "medium", "high"), 40)
+    was = reader(recipe=replace(PLAIN, views=often, wordings=often)).read([BOOK], slot)
     assert [pair.answer for pair in was.studied.held_out] == ["7:15", "8:15", "9:15"]
     assert not {pair.question for pair in was.studied.held_out} & set(asked)
     assert len(asked) > 3 * 40

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from liveoak.adapters import Slot
-from liveoak.engine import Decoder, Engine
+from liveoak.engine import Decoder, Engine, Readings
 from liveoak.errors import BadLesson, LearningError
 from liveoak.learning import study as study_module
 from liveoak.learning.course import Studied
@@ -43,9 +43,9 @@ def widths(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many slots each step had."""
     found: list[int] = []
 
-    def noted(strides: list[Stride]) -> list[Step | LearningError]:
+    def noted(strides: list[Stride], readings: Readings) -> list[Step | LearningError]:
         found.append(len(strides))
-        return step_together(strides)
+        return step_together(strides, readings)
 
     monkeypatch.setattr(study_module, "step_together", noted)
     return found
@@ -123,3 +123,27 @@ def test_a_study_ends_when_its_loss_is_small_enough(engine: Engine, widths: list
     assert soon.loss_after <= 1.0 < soon.loss_before
     assert late.steps == 3
     assert widths == [2] * 3 + [1] * (soon.steps - 3)
+
+
+def test_wordings_come_again_once_there_are_enough(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    seen: list[Example] = []
+    real, taken = study_module.Course._of_pair, study_module.Course.next  # pyright: ignore[reportPrivateUsage]
+
+    def worded(course: study_module.Course, prompt: str, reply: str) -> Example:
+        made.append(reply)
+        return real(course, prompt, reply)
+
+    def noted(course: study_module.Course) -> Stride:
+        stride = taken(course)
+        seen.extend(one for one in stride.examples if one.signal == "imitation")
+        return stride
+
+    monkeypatch.setattr(study_module.Course, "_of_pair", worded)
+    monkeypatch.setattr(study_module.Course, "next", noted)
+    recipe = replace(RECIPE, pieces=0, wordings={"low": 2, "medium": 3, "high": 2})
+    done = Study(engine, Decoder(engine), recipe, ()).study(doors(2, 7), engine.bank.new_slot(rank=4), steps=9)
+    assert sorted(made) == ["7:00"] * 3 + ["7:01"] * 3
+    assert len(seen) == done.questions == 9 * 4
+    times = [sum(one is other for other in seen) for one in {id(one): one for one in seen}.values()]
+    assert len(times) == 6 and set(times) == {6}, "all of them alike"

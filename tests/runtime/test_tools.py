@@ -275,7 +275,7 @@ def test_tools_may_refer_to_their_own_definitions(runtime: Runtime):
 
 
 def test_a_lesson_that_fails_within_a_reply_is_an_answer(runtime: Runtime, monkeypatch: pytest.MonkeyPatch):
-    def diverged(strides: list[object]) -> list[LearningError]:
+    def diverged(strides: list[object], _: object) -> list[LearningError]:
         return [LearningError("the update diverged") for _ in strides]
 
     monkeypatch.setattr("liveoak.learning.study.step_together", diverged)
