@@ -108,10 +108,10 @@ class _OurChanges:
         self._table = torch.from_numpy(entries)
 
     def add(self, x: Tensor, y: Tensor) -> list[Tensor]:
-        return [_ours().change(x, y, self._table)]
+        return [_ours().change(x.contiguous(), y, self._table)]
 
     def back(self, grad_y: Tensor, x: Tensor, lows: Sequence[Tensor], grad_x: Tensor | None) -> None:
-        _ours().change_back(grad_y.contiguous(), x, lows[0], self._table, grad_x)
+        _ours().change_back(grad_y.contiguous(), x.contiguous(), lows[0], self._table, grad_x)
 
 
 def _ours() -> Any:
@@ -121,7 +121,6 @@ def _ours() -> Any:
 class _Adapted(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, _: Tensor, product: Product, changes: _Changes | _OurChanges | None) -> Tensor:
-        x = x.contiguous()
         y = product.there(x)
         ctx.product, ctx.changes = product, changes
         ctx.save_for_backward(x, *([] if changes is None else changes.add(x, y)))
