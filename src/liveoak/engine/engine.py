@@ -107,7 +107,7 @@ class Engine:
         the first that any of them changes, and what the prior reads before activated ones, of which nothing is kept but
         keys and values. What `readings` (of `self.readings`) have is not run again.
         """
-        batch, read = activated(batch), 0
+        batch = activated(batch)
         if not torch.is_grad_enabled() and readings is None:
             rows, positions = rows_of(batch)
             return self._at_wanted(batch, self._pass(batch, positions, Pass(plan=Plan(rows, self.device))))

@@ -145,7 +145,7 @@ _ALL = (
         key="tokens_processed",
         unit="tokens",
         better="lower",
-        description="tokens run forward and backward, summed over the lesson's steps",
+        description="tokens of the lesson's steps, those that were read before and not run again among them",
     ),
     Metric(
         key="peak_memory_mib",

@@ -28,6 +28,7 @@ class Step:
     losses: dict[str, float]
     credited: int
     processed: int
+    """Tokens of its sequences, shared beginnings once; those that readings had are counted, and were not run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
