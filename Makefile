@@ -30,6 +30,7 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	if [ -n "$(TORCH)" ]; then echo "torch==$(TORCH)" > $(VENV)/constraints.txt; else cp constraints.txt $(VENV)/constraints.txt; fi
 	$(BIN)/python -m pip install --quiet --editable ".[dev]" --constraint $(VENV)/constraints.txt
+	$(BIN)/python -m compileall -q src
 	@touch $@
 
 demo: $(STAMP) ## watch an agent learn, forget its context, and remember (results/demo.json, .html, .png)

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from liveoak import garbage
+
+garbage.look_seldom()
+
 LONG = ("docs", "runtime", "lab", "learning")
 """Lanes whose files take longest. They begin first, so that none is left over for one process at the end."""
 

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 
 import typer
 
+from liveoak import garbage
 from liveoak.cli.options import root_callback
 from liveoak.cli.screen import error_object, notice, print_json
 from liveoak.errors import LiveoakError
@@ -46,7 +47,10 @@ def build_app() -> typer.Typer:
 
 def main() -> None:
     """Run one verb and exit with its code: those of `liveoak.errors`, 1 for a failed check, 130 for Ctrl-C."""
-    sys.exit(run(sys.argv[1:]))
+    garbage.look_seldom()
+    code = run(sys.argv[1:])
+    garbage.look_no_more()
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

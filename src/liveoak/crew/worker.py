@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from liveoak import garbage
 from liveoak.crew.protocol import Failure, Weights, attempt, told
 
 
@@ -16,6 +17,7 @@ def serve(line: Connection[Any, Any]) -> None:
     """Carry out what comes, one after the other."""
     # Ctrl-C reaches every process of a terminal: the one in charge decides what becomes of the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    garbage.look_seldom()
     shelf = _Shelf()
     while True:
         try:
