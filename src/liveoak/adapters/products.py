@@ -29,28 +29,35 @@ class Product:
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self.weight, self.bias = weight, bias
-        self._packed: tuple[Tensor, Tensor] | None = None
+        self._packed: Tensor | None = None
+        self._packed_back: Tensor | None = None
 
     def pack(self) -> None:
-        """Keep the weight and its transpose in the products' own order too: the memory of the layer twice more.
+        """Keep the weight in the products' own order too, and its transpose from the first way back on, which many a
+        layer never goes: the memory of the layer once or twice more.
 
         Raises:
             RuntimeError, AttributeError: this torch or this processor has no such order (`has_order`).
         """
-        pack = _operators()._reorder_linear_weight
-        self._packed = pack(self.weight, _ROWS), pack(self.weight.t().contiguous(), _ROWS)
+        self._packed = _ordered(self.weight)
 
     def there(self, x: Tensor) -> Tensor:
         """(..., inputs) -> (..., outputs), without a gradient of its own once it is packed."""
         if self._packed is None:
             return F.linear(x, self.weight, self.bias)
-        return _operators()._linear_pointwise(x, self._packed[0], self.bias, "none", [], "")
+        return _operators()._linear_pointwise(x, self._packed, self.bias, "none", [], "")
 
     def back(self, grad: Tensor) -> Tensor:
         """(T, outputs) -> (T, inputs): the gradient of the input."""
         if self._packed is None:
             return grad @ self.weight
-        return _operators()._linear_pointwise(grad, self._packed[1], None, "none", [], "")
+        if self._packed_back is None:
+            self._packed_back = _ordered(self.weight.t().contiguous())
+        return _operators()._linear_pointwise(grad, self._packed_back, None, "none", [], "")
+
+
+def _ordered(weight: Tensor) -> Tensor:
+    return _operators()._reorder_linear_weight(weight, _ROWS)
 
 
 def _operators() -> Any:

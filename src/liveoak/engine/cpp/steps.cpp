@@ -26,6 +26,8 @@ constexpr int AHEAD = 2 * WIDE;     // weight rows between one that is used and 
 constexpr int MANY = 6;             // tokens at a time where there are many: then it is sums that take the time,
 constexpr int NARROW = REGISTERS / 8 >= WIDE ? WIDE : WIDE / 2;  // and weight rows are fewer, for each is widened less often
 constexpr int64_t NEAR = 1 << 16;   // bytes of weights that stay in the near cache while all tokens meet them
+constexpr int64_t FAR = 1 << 13;    // bytes between a weight that is used and one that is asked for
+constexpr bool ONE_ASKS = REGISTERS == 16;  // whether a single token asks: smaller processors see less far by themselves
 
 // What a row's slot adds: b (outputs, rank) times low (rank) = scale * a x. A rank of 0 adds nothing.
 template <class T>
@@ -48,15 +50,16 @@ struct Change {
 
 // Weights are asked for ahead of their use by the first tokens that meet them, since there is more to do per weight than
 // the processor sees ahead by itself.
-template <int tall, int wide, class T, class W, class Y>
+template <int tall, int wide, bool first, class T, class W, class Y>
 void tile(const T* x, const W* w, const T* bias, const Change<T>* changes, Y* y, int64_t inputs, int64_t outputs,
-          int64_t output, bool first) {
+          int64_t output) {
   Lanes sums[tall][wide] = {};
   w += output * inputs;
   const int step = step_of(x);
   for (int64_t i = 0; i + step <= inputs; i += step) {
-    if (tall > 1 && first)
-      UNROLLED for (int o = 0; o < wide; o++) __builtin_prefetch(w + (o + AHEAD) * inputs + i);
+    if constexpr (first && (tall > 1 || ONE_ASKS))
+      UNROLLED for (size_t byte = 0; byte < wide * step_of(x) * sizeof(W); byte += 64)
+        __builtin_prefetch(reinterpret_cast<const char*>(w + wide * i) + FAR + byte);
     UNROLLED for (int t = 0; t < tall; t++)
       UNROLLED for (int o = 0; o < wide; o++) sums[t][o] = multiply_add(x + t * inputs + i, w + o * inputs + i, sums[t][o]);
   }
@@ -75,59 +78,50 @@ void tile(const T* x, const W* w, const T* bias, const Change<T>* changes, Y* y,
   }
 }
 
-template <int wide, class T, class W, class Y>
+template <int wide, bool first, class T, class W, class Y>
 void tiles(const T* x, const W* w, const T* bias, const Change<T>* changes, Y* y, int64_t tokens, int64_t inputs,
            int64_t outputs, int64_t output) {
-  for (int64_t t = 0; t < tokens; t += TALL) {
-    const T* xs = x + t * inputs;
-    const Change<T>* cs = changes ? changes + t : nullptr;
-    Y* ys = y + t * outputs;
-    switch (std::min<int64_t>(TALL, tokens - t)) {
-      case 4: tile<std::min(4, TALL), wide>(xs, w, bias, cs, ys, inputs, outputs, output, t == 0); break;
-      case 3: tile<std::min(3, TALL), wide>(xs, w, bias, cs, ys, inputs, outputs, output, t == 0); break;
-      case 2: tile<2, wide>(xs, w, bias, cs, ys, inputs, outputs, output, t == 0); break;
-      default: tile<1, wide>(xs, w, bias, cs, ys, inputs, outputs, output, t == 0);
-    }
+  switch (tokens) {
+    case MANY: tile<MANY, wide, first>(x, w, bias, changes, y, inputs, outputs, output); break;
+    case 4: tile<std::min(4, TALL), wide, first>(x, w, bias, changes, y, inputs, outputs, output); break;
+    case 3: tile<std::min(3, TALL), wide, first>(x, w, bias, changes, y, inputs, outputs, output); break;
+    case 2: tile<2, wide, first>(x, w, bias, changes, y, inputs, outputs, output); break;
+    default: tile<1, wide, first>(x, w, bias, changes, y, inputs, outputs, output);
   }
 }
 
-// The same for bundles of outputs, MANY tokens after MANY tokens. Returns for how many.
-template <class T, class W, class Y>
-int64_t many(const T* x, const W* w, const T* bias, const Change<T>* changes, Y* y, int64_t tokens, int64_t inputs,
-             int64_t outputs, int64_t from, int64_t to) {
-  const int64_t near = std::max<int64_t>(1, NEAR / (WIDE * inputs * int64_t(sizeof(W))));
-  for (int64_t start = from; start < to; start += near)
-    for (int64_t t = 0; t + MANY <= tokens; t += MANY)
-      for (int64_t o = start * WIDE; o < std::min(outputs, std::min(to, start + near) * WIDE);) {
-        const T* xs = x + t * inputs;
-        const Change<T>* cs = changes ? changes + t : nullptr;
-        Y* ys = y + t * outputs;
-        const bool whole = o + NARROW <= outputs;
-        if (whole)
-          tile<MANY, NARROW>(xs, w, bias, cs, ys, inputs, outputs, o, false);
-        else
-          tile<MANY, 1>(xs, w, bias, cs, ys, inputs, outputs, o, false);
-        o += whole ? NARROW : 1;
-      }
-  return tokens - tokens % MANY;
+// The outputs `from` to `to`, `wide` at a time.
+template <int wide, class T, class W, class Y>
+void tiles(const T* x, const W* w, const T* bias, const Change<T>* changes, Y* y, int64_t tokens, int64_t inputs,
+           int64_t outputs, int64_t from, int64_t to, bool first) {
+  int64_t o = from;
+  for (; o + wide <= to; o += wide)
+    if (first)
+      tiles<wide, true>(x, w, bias, changes, y, tokens, inputs, outputs, o);
+    else
+      tiles<wide, false>(x, w, bias, changes, y, tokens, inputs, outputs, o);
+  if constexpr (wide > 1)
+    if (o < to) tiles<1>(x, w, bias, changes, y, tokens, inputs, outputs, o, to, first);
 }
 
-// y (tokens, outputs) for the bundles `from` to `to` of WIDE outputs.
+// y (tokens, outputs) for the bundles `from` to `to` of WIDE outputs: MANY tokens after MANY tokens, then the rest, with
+// as many weights as stay near.
 template <class T, class W, class Y>
 void bundles(const T* x, const W* w, const T* bias, const Change<T>* changes, Y* y, int64_t tokens, int64_t inputs,
              int64_t outputs, int64_t from, int64_t to) {
-  if (tokens >= MANY) {
-    const int64_t done = many(x, w, bias, changes, y, tokens, inputs, outputs, from, to);
-    x += done * inputs, y += done * outputs, tokens -= done;
-    changes = changes ? changes + done : nullptr;
-  }
-  if (tokens == 0) return;
-  for (int64_t bundle = from; bundle < to; bundle++) {
-    const int64_t output = bundle * WIDE;
-    if (output + WIDE <= outputs)
-      tiles<WIDE>(x, w, bias, changes, y, tokens, inputs, outputs, output);
-    else
-      for (int64_t o = output; o < outputs; o++) tiles<1>(x, w, bias, changes, y, tokens, inputs, outputs, o);
+  const int64_t near = std::max<int64_t>(1, NEAR / (WIDE * inputs * int64_t(sizeof(W))));
+  for (int64_t start = from; start < to; start += near) {
+    const int64_t begin = start * WIDE, end = std::min(outputs, std::min(to, start + near) * WIDE);
+    for (int64_t t = 0, some; t < tokens; t += some) {
+      some = tokens - t < MANY ? std::min<int64_t>(TALL, tokens - t) : MANY;
+      const T* xs = x + t * inputs;
+      const Change<T>* cs = changes ? changes + t : nullptr;
+      Y* ys = y + t * outputs;
+      if (some == MANY)
+        tiles<NARROW>(xs, w, bias, cs, ys, some, inputs, outputs, begin, end, t == 0);
+      else
+        tiles<WIDE>(xs, w, bias, cs, ys, some, inputs, outputs, begin, end, t == 0);
+    }
   }
 }
 
