@@ -10,20 +10,25 @@ from hypothesis import strategies as st
 from tiny_priors import tiny_engine
 
 from liveoak.adapters import Bank, bank, frozen
-from liveoak.adapters.products import Product, has_order
+from liveoak.adapters.products import Product, order_for
+from liveoak.config import load_settings
+from liveoak.engine import kernels
 
-FORMATS = [dtype for dtype in (torch.float32, torch.bfloat16) if has_order(dtype)]
-packs = pytest.mark.skipif(not FORMATS, reason="this processor, or this torch, has no order of its own")
+FORMATS = [dtype for dtype in (torch.float32, torch.bfloat16) if order_for(dtype) is not None]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _loaded() -> None:
+    kernels.load(load_settings().cache)
 
 
 def random(*shape: int, seed: int, dtype: torch.dtype) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
 
 
-@packs
 @settings(max_examples=40, deadline=None)
 @given(
-    st.sampled_from(FORMATS or [torch.float32]),
+    st.sampled_from(FORMATS),
     st.integers(1, 40),
     st.integers(1, 70),
     st.integers(1, 50),
@@ -40,8 +45,10 @@ def test_products_are_the_same(
     before = product.there(x), product.back(grad)
     assert torch.equal(before[0], F.linear(x, weight, bias)) and torch.equal(before[1], grad @ weight)
     with torch.no_grad():
-        product.pack()
+        product.pack(order_for(dtype))
         after = product.there(x), product.back(grad)
+        product.pack(None)
+    assert torch.equal(product.there(x), before[0]) and torch.equal(product.back(grad), before[1])
     near = 2e-2 if dtype is torch.bfloat16 else 1e-5
     for found, expected in zip(after, before, strict=True):
         assert torch.allclose(found.float(), expected.float(), rtol=near, atol=near * float(expected.abs().max()))
@@ -56,21 +63,18 @@ def test_a_frozen_product_hands_its_gradient_back() -> None:
 def packed(own: Bank) -> bool:
     with torch.no_grad():
         own.pack()
-    assert own.head is not None
-    products = [*(layer.product for layer in own._layers), own.head]  # pyright: ignore[reportPrivateUsage]
-    found = {product._packed is not None for product in products}  # pyright: ignore[reportPrivateUsage]
+    found = {product._order is not None for product in own.products}  # pyright: ignore[reportPrivateUsage]
     assert len(found) == 1, "all of them or none"
     return found.pop()
 
 
-@packs
 def test_only_small_priors_are_packed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(packed(tiny_engine(dtype=dtype).bank) for dtype in FORMATS)
     assert not packed(tiny_engine(dtype=torch.float64).bank)
-    monkeypatch.setattr(bank, "MOST_PACKED", 1000)
+    monkeypatch.setattr(bank, "MOST_PACKED", dict.fromkeys(FORMATS, 1000))
     assert not packed(tiny_engine(dtype=FORMATS[0]).bank)
 
 
 def test_where_there_is_no_order_the_products_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bank, "has_order", lambda _: False)
+    monkeypatch.setattr(bank, "order_for", lambda _: None)
     assert not packed(tiny_engine(dtype=torch.bfloat16).bank)

@@ -44,18 +44,18 @@ class Layer:
                 slot.train()
         self.dtype = dtype
 
-    def run(self, lengths: list[tuple[int, int]], x: Tensor, grad: Tensor, *, ours: bool) -> list[Tensor]:
+    def run(self, lengths: list[tuple[int, int]], x: Tensor, grad: Tensor, *, fused: bool) -> list[Tensor]:
         """Outputs, the gradient of the inputs, and those of the slots. `lengths`: a slot (or none), tokens."""
         parts: list[Part] = []
         for number, length in lengths:
             start = parts[-1].end if parts else 0
             parts.append(Part(start, start + length, self.slots[number] if number < len(self.slots) else None))
         leaf = x.to(self.dtype, copy=True).requires_grad_()
-        y = adapted(leaf, self.product, parts, 0, ours=ours)
+        y = adapted(leaf, self.product, parts, 0, fused=fused)
         y.backward(grad.to(self.dtype))
         assert leaf.grad is not None
         plain = torch.zeros_like(y, requires_grad=False)
-        add(leaf.detach(), plain, parts, 0, ours=ours)
+        add(leaf.detach(), plain, parts, 0, fused=fused)
         return [y.detach(), plain, leaf.grad, *(slot.gradient for slot in self.slots if slot.gradient is not None)]
 
 
@@ -73,8 +73,8 @@ def test_figures_are_those_of_torch(
     """Slots of any rank, in any order and more than once, with tokens of the prior among them."""
     tokens = sum(length for _, length in lengths)
     x, grad = random(tokens, inputs, seed=60), random(tokens, outputs, seed=61)
-    found = Layer(inputs, outputs, ranks, dtype).run(lengths, x, grad, ours=True)
-    expected = Layer(inputs, outputs, ranks, torch.float64).run(lengths, x, grad, ours=False)
+    found = Layer(inputs, outputs, ranks, dtype).run(lengths, x, grad, fused=True)
+    expected = Layer(inputs, outputs, ranks, torch.float64).run(lengths, x, grad, fused=False)
     for one, other in zip(found, expected, strict=True):
         assert one.shape == other.shape
         assert (one.double() - other).abs().max() <= APART[dtype] * other.abs().max().clamp(min=1)
@@ -88,7 +88,7 @@ def test_a_slot_feels_nothing_of_others_by_a_bit(dtype: torch.dtype) -> None:
     disturbed = Layer(20, 33, [16, 4, 8], dtype)
     disturbed.slots[2].master.fill_(float("nan"))
     disturbed.slots[2].publish()
-    found, other = (layer.run(lengths, x, grad, ours=True) for layer in (alone, disturbed))
+    found, other = (layer.run(lengths, x, grad, fused=True) for layer in (alone, disturbed))
     mine = torch.cat([torch.arange(30), torch.arange(39, 84)])
     for one, two in zip(found[:3], other[:3], strict=True):
         assert torch.equal(one[mine], two[mine])

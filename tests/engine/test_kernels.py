@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from liveoak.adapters.products import Panels
 from liveoak.config import load_settings
 from liveoak.engine import kernels
 from liveoak.errors import Unavailable
@@ -66,41 +67,58 @@ def test_products_are_those_of_float64(
     for row, pair in enumerate(pairs):
         if pair is not None:
             expected[0, row] += 0.5 * (x[0, row].double() @ pair[0].double().t()) @ pair[1].double().t()
-    found = kernels.linear(x, weight, bias, table_of(pairs))
+    found = kernels.linear(x, weight, outputs, bias, table_of(pairs))
     assert close(found, expected)
     for row, pair in enumerate(pairs):
-        alone = kernels.linear(x[:, row : row + 1].contiguous(), weight, bias, table_of([pair]))
+        alone = kernels.linear(x[:, row : row + 1].contiguous(), weight, outputs, bias, table_of([pair]))
         assert torch.equal(alone[0, 0], found[0, row])
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.integers(1, 9), st.integers(1, 70), st.integers(1, 23), st.integers(0, 9))
-def test_a_thin_weight_gives_the_same_bits(rows: int, inputs: int, outputs: int, seed: int) -> None:
+@settings(max_examples=60, deadline=None)
+@given(
+    st.one_of(st.integers(1, 20), st.integers(90, 110)),
+    st.integers(1, 70),
+    st.integers(1, 50),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 9),
+)
+def test_panels_give_the_products_of_float64(
+    rows: int, inputs: int, outputs: int, half: bool, biased: bool, seed: int
+) -> None:
     x = random(1, rows, inputs, dtype=torch.float32, seed=seed)
-    weight = random(outputs, inputs, dtype=torch.bfloat16, seed=seed + 1).float()
-    half = kernels.thin(weight)
-    assert half.dtype is torch.bfloat16
-    a = random(5, inputs, dtype=torch.float32, seed=3)
-    b = random(outputs, 5, dtype=torch.float32, seed=4)
-    slots = table_of([(a, b, 2.0)] * rows)
-    assert torch.equal(kernels.linear(x, half, None, slots), kernels.linear(x, weight, None, slots))
+    weight = random(outputs, inputs, dtype=torch.bfloat16 if half else torch.float32, seed=seed + 1).float()
+    bias = random(outputs, dtype=torch.float32, seed=seed + 2) if biased else None
+    kept = Panels(weight, transposed=False)
+    assert kept.kept.dtype is (torch.int32 if half else torch.float32)
+    a, b = random(5, inputs, dtype=torch.float32, seed=3), random(outputs, 5, dtype=torch.float32, seed=4)
+    slots = table_of([(a, b, 2.0) if row % 2 else None for row in range(rows)])
+    expected = x.double() @ weight.double().t() + (0 if bias is None else bias.double())
+    assert close(kept.times(x, bias), expected)
+    expected[0, 1::2] += 2.0 * (x[0, 1::2].double() @ a.double().t()) @ b.double().t()
+    found = kernels.linear(x, kept.kept, outputs, bias, slots)
+    assert close(found, expected)
+    for row in {0, rows // 2, rows - 1}:
+        own = kernels.linear(x[:, row : row + 1].contiguous(), kept.kept, outputs, bias, slots[row : row + 1])
+        assert torch.equal(own[0, 0], found[0, row])
+    grad = random(rows, outputs, dtype=torch.float32, seed=seed + 3)
+    assert close(Panels(weight, transposed=True).times(grad, None), grad.double() @ weight.double())
 
 
-def test_a_weight_that_would_lose_something_is_left_as_it_is() -> None:
-    weight = torch.full((2, 2), 1.0)
-    weight[1, 1] += 2**-20
-    assert kernels.thin(weight) is weight
-    assert kernels.thin(weight.bfloat16()).dtype is torch.bfloat16
-    assert kernels.thin(torch.full((1, 1), math.nan)).dtype is torch.float32, "what is no number equals nothing"
+def test_panels_keep_what_is_no_number() -> None:
+    weight = torch.full((3, 2), 1.0)
+    weight[1, 0] = math.nan
+    found = Panels(weight, transposed=False).times(torch.ones(1, 2), None)
+    assert found[0].isnan().tolist() == [False, True, False] and found[0, 0] == 2
 
 
 def test_a_slot_of_zeros_adds_nothing_and_a_damaged_one_stays_in_its_row() -> None:
     x, weight = random(3, 40, dtype=torch.bfloat16, seed=1), random(12, 40, dtype=torch.bfloat16, seed=2)
-    plain = kernels.linear(x, weight, None, None)
+    plain = kernels.linear(x, weight, 12, None, None)
     a = random(17, 40, dtype=torch.bfloat16, seed=3)
     zero, broken = torch.zeros(12, 17, dtype=torch.bfloat16), torch.full((12, 17), math.nan, dtype=torch.bfloat16)
-    assert torch.equal(kernels.linear(x, weight, None, table_of([(a, zero, 2.0), None, (a, zero, 2.0)])), plain)
-    found = kernels.linear(x, weight, None, table_of([None, (a, broken, 2.0), None]))
+    assert torch.equal(kernels.linear(x, weight, 12, None, table_of([(a, zero, 2.0), None, (a, zero, 2.0)])), plain)
+    found = kernels.linear(x, weight, 12, None, table_of([None, (a, broken, 2.0), None]))
     assert torch.equal(found[[0, 2]], plain[[0, 2]])
     assert found[1].isnan().all()
 

@@ -127,7 +127,7 @@ def test_steps_that_compute_something_else_are_not_taken(monkeypatch: pytest.Mon
     engine = tiny_engine("llama")
     own = kernels.linear
     monkeypatch.setattr(stepper, "compile_layers", refuse)
-    monkeypatch.setattr(kernels, "linear", lambda x, weight, bias, table: own(x, weight, bias, None))
+    monkeypatch.setattr(kernels, "linear", lambda x, weight, outputs, bias, table: own(x, weight, outputs, bias, None))
     with pytest.raises(Unavailable, match=r"differ by .* expected at most"):
         engine.compile(load_settings().cache)
     assert len(Decoder(engine).generate([ask(some_ids(5))])[0].drawn) > 0

@@ -11,12 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from liveoak.adapters.lowrank import Part, adapted, add
-from liveoak.adapters.products import Product, has_order
+from liveoak.adapters.products import Product, order_for
 from liveoak.adapters.slots import Layout, Slot, Target, stack
 from liveoak.errors import UserError
 
-MOST_PACKED = 1 << 30
-"""Bytes of weights that are kept twice more for faster products."""
+MOST_PACKED = {torch.float32: 4 << 30, torch.bfloat16: 1 << 30}
+"""Bytes of weights that are kept in an order for faster products besides: float32 that is bfloat16's too in as many
+bytes again at most, all else in twice as many."""
 
 
 class Route:
@@ -61,11 +62,11 @@ class Route:
         """Whether any token's slot changes this target."""
         return not self.plain and target >= self._lowest
 
-    def add(self, target: int, x: Tensor, y: Tensor, *, ours: bool) -> Tensor:
+    def add(self, target: int, x: Tensor, y: Tensor, *, fused: bool) -> Tensor:
         """y (T, outputs) plus what each token's slot adds for its x (T, inputs). `y` is used up."""
         if self._stackable:
             return self._add_stacked(target, x, y)
-        add(x, y, self.parts, target, ours=ours)
+        add(x, y, self.parts, target, fused=fused)
         return y
 
     def _add_stacked(self, target: int, x: Tensor, y: Tensor) -> Tensor:
@@ -82,8 +83,8 @@ class Route:
 class OwnRoute(Protocol):
     """A route that computes the layers itself."""
 
-    def linear(self, target: int, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """x (..., inputs) through the layer and each token's slot."""
+    def linear(self, target: int, x: Tensor, weight: Tensor, bias: Tensor | None, outputs: int) -> Tensor:
+        """x (..., inputs) through the layer and each token's slot, -> (..., outputs)."""
         ...
 
 
@@ -101,21 +102,21 @@ class SlottedLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         route = self.bank.route
         if not isinstance(route, Route | None):
-            return route.linear(self.index, x, self.weight, self.bias)
+            return route.linear(self.index, x, self.weight, self.bias, self.out_features)
         if (
             route is not None
             and torch.is_grad_enabled()
             and (route.trains(self.index) or (x.requires_grad and route.changes(self.index)))
         ):
             flat = x.reshape(-1, self.in_features)
-            y = adapted(flat, self.product, route.parts, self.index, ours=self.bank.ours)
+            y = adapted(flat, self.product, route.parts, self.index, fused=self.bank.fused)
             return y.view(*x.shape[:-1], -1)
         differentiates = torch.is_grad_enabled() and x.requires_grad
         y = F.linear(x, self.weight, self.bias) if differentiates else self.product.there(x)
         if route is None or not route.changes(self.index):
             return y
         flat = x.reshape(-1, self.in_features), y.view(-1, self.out_features)
-        return route.add(self.index, *flat, ours=self.bank.ours).view(y.shape)
+        return route.add(self.index, *flat, fused=self.bank.fused).view(y.shape)
 
 
 class Bank:
@@ -126,7 +127,7 @@ class Bank:
 
     def __init__(self, model: nn.Module, head: nn.Module | None = None) -> None:
         self.route: Route | OwnRoute | None = None
-        self.ours = False
+        self.fused = False
         """Changes are added by our own operators, which are loaded."""
         self.head = Product(head.weight, head.bias) if isinstance(head, nn.Linear) else None
         """The product that makes logits, where it is a plain one."""
@@ -173,22 +174,27 @@ class Bank:
         )
 
     @property
-    def weights(self) -> list[Tensor]:
-        """The frozen weight of each target."""
-        return [layer.weight for layer in self._layers]
+    def products(self) -> list[Product]:
+        """That of each target, and last the head's, where it is a plain one."""
+        return [*(layer.product for layer in self._layers), *([] if self.head is None else [self.head])]
 
     def pack(self) -> None:
-        """Make the layers' own products faster where there is an order for it, and not more than `MOST_PACKED` of them.
+        """Keep the layers' own products in an order that makes them faster, where there is one and they are not more
+        than `MOST_PACKED`. Our operators must be loaded.
 
         Raises:
-            what `Product.pack` raises.
+            RuntimeError, AttributeError: torch's own, whose order is not of its stable interface.
         """
-        products = [layer.product for layer in self._layers]
-        products += [] if self.head is None else [self.head]
-        size = sum(product.weight.numel() * product.weight.element_size() for product in products)
-        if self.device.type == "cpu" and size <= MOST_PACKED and has_order(self.dtype):
-            for product in products:
-                product.pack()
+        size = sum(product.weight.nbytes for product in self.products)
+        fits = self.device.type == "cpu" and size <= MOST_PACKED.get(self.dtype, 0)
+        order = order_for(self.dtype) if fits else None
+        for product in self.products:
+            product.pack(order)
+
+    def unpack(self) -> None:
+        """Keep them as they came."""
+        for product in self.products:
+            product.pack(None)
 
     @contextmanager
     def routed(self, route: Route | OwnRoute) -> Generator[None]:

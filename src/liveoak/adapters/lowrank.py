@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from liveoak.adapters.operators import ours
 from liveoak.adapters.products import Product
 from liveoak.adapters.slots import Slot
 
@@ -32,13 +33,13 @@ class Part:
     slot: Slot | None
 
 
-def adapted(x: Tensor, product: Product, parts: Sequence[Part], target: int, *, ours: bool) -> Tensor:
+def adapted(x: Tensor, product: Product, parts: Sequence[Part], target: int, *, fused: bool) -> Tensor:
     """x (T, inputs) -> (T, outputs), with gradients for x and for every slot that is open for them.
 
     A slot's gradients are added to `slot.gradient` by the backward pass itself; its weights are no leaves of the graph.
-    `ours`: by our own operators.
+    `fused`: by our own operators.
     """
-    return _Adapted.apply(x, _LEAF, product, _changes(parts, target, ours))  # pyright: ignore[reportReturnType]
+    return _Adapted.apply(x, _LEAF, product, _changes(parts, target, fused))  # pyright: ignore[reportReturnType]
 
 
 def frozen(x: Tensor, product: Product) -> Tensor:
@@ -46,19 +47,19 @@ def frozen(x: Tensor, product: Product) -> Tensor:
     return _Adapted.apply(x, _LEAF, product, None)  # pyright: ignore[reportReturnType]
 
 
-def add(x: Tensor, y: Tensor, parts: Sequence[Part], target: int, *, ours: bool) -> None:
+def add(x: Tensor, y: Tensor, parts: Sequence[Part], target: int, *, fused: bool) -> None:
     """Add to y (T, outputs) what the tokens' slots make of their x (T, inputs)."""
-    changes = _changes(parts, target, ours)
+    changes = _changes(parts, target, fused)
     if changes is not None:
         changes.add(x, y)
 
 
-def _changes(parts: Sequence[Part], target: int, ours: bool) -> _Changes | _OurChanges | None:
+def _changes(parts: Sequence[Part], target: int, fused: bool) -> _Changes | _OurChanges | None:
     """Of the parts that change this target; None: none does."""
     changing = [part for part in parts if part.slot is not None and part.slot.pairs[target] is not None]
     if not changing:
         return None
-    return _OurChanges(changing, target) if ours else _Changes(changing, target)
+    return _OurChanges(changing, target) if fused else _Changes(changing, target)
 
 
 class _Changes:
@@ -108,14 +109,10 @@ class _OurChanges:
         self._table = torch.from_numpy(entries)
 
     def add(self, x: Tensor, y: Tensor) -> list[Tensor]:
-        return [_ours().change(x.contiguous(), y, self._table)]
+        return [ours().change(x.contiguous(), y, self._table)]
 
     def back(self, grad_y: Tensor, x: Tensor, lows: Sequence[Tensor], grad_x: Tensor | None) -> None:
-        _ours().change_back(grad_y.contiguous(), x.contiguous(), lows[0], self._table, grad_x)
-
-
-def _ours() -> Any:
-    return cast(Any, torch.ops.liveoak)
+        ours().change_back(grad_y.contiguous(), x.contiguous(), lows[0], self._table, grad_x)
 
 
 class _Adapted(torch.autograd.Function):

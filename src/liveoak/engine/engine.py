@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from liveoak.adapters import Bank, Route, Slot, frozen
+from liveoak.engine import kernels
 from liveoak.engine.attention import NAME, Pass, Past
 from liveoak.engine.batch import Plan, Row, Sequence, activated, read_first, rows_of
 from liveoak.engine.faithful import (
@@ -212,32 +213,44 @@ class Engine:
 
     @torch.no_grad()
     def _compile(self, cache: Path) -> None:
-        pool = Pool(capacity=TRIAL_PLACES, dtype=self.dtype, device=self.device)
-        stepper = Stepper(self._decoder, self.bank, self._head, pool=pool, cache=cache)
+        if self.device.type != "cpu" or self.dtype not in kernels.DTYPES:
+            raise Unavailable(f"steps are compiled for float32 and bfloat16 on CPUs, not {self.dtype} on {self.device}")
+        kernels.load(cache)
         samples = [self.tokenizer.encode(text)[:most] for text, most in TEXTS]
         tried = {slot: self._whole(samples, slot) for slot in (None, scrambled(self.bank))}
+        try:
+            self.bank.pack()
+        except (AttributeError, RuntimeError) as error:  # torch's own, and not of its stable interface
+            self.bank.unpack()
+            _log.info("the layers' products stay as they are: %s", error)
+        try:
+            self._stepper = self._stepping(samples, tried, cache)
+            self._fuse(samples, tried)
+        except BaseException:
+            self.bank.unpack()
+            raise
+
+    def _stepping(self, samples: Seq[Seq[int]], tried: Mapping[Slot | None, Tensor], cache: Path) -> Stepper:
+        """What runs steps, if it makes the logits that whole passes made of the samples."""
+        pool = Pool(capacity=TRIAL_PLACES, dtype=self.dtype, device=self.device)
+        stepper = Stepper(self._decoder, self.bank, self._head, pool=pool, cache=cache)
         for slot, own in tried.items():
             try:
                 found = self._scaled(stepped_logits(stepper, samples, slot, pool))
             except Exception as error:  # the border: whatever other code does with our steps
                 raise Unavailable(f"steps of {type(self.model).__name__} cannot be run: {error}") from error
             require_same(found, own, what="compiled steps", dtype=self.dtype)
-        self._stepper = stepper
-        self._fuse(samples, tried)
-        try:
-            self.bank.pack()
-        except (AttributeError, RuntimeError) as error:  # torch's own, and not of its stable interface
-            _log.info("the layers' products stay as they are: %s", error)
+        return stepper
 
     def _fuse(self, samples: Seq[Seq[int]], tried: Mapping[Slot | None, Tensor]) -> None:
         """Have our operators run passes, if they make the logits that the model's own code made of the samples."""
-        undo, self._fused, self.bank.ours = fuse(self._decoder), True, True
+        undo, self._fused, self.bank.fused = fuse(self._decoder), True, True
         try:
             for slot, own in tried.items():
                 require_same(self._whole(samples, slot), own, what="fused passes", dtype=self.dtype)
         except Exception as error:  # the border: whatever other code does with our operators
             undo()
-            self._fused = self.bank.ours = False
+            self._fused = self.bank.fused = False
             if isinstance(error, Unavailable):
                 raise
             raise Unavailable(f"fused passes of {type(self.model).__name__} cannot be run: {error}") from error

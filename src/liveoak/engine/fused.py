@@ -15,6 +15,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from liveoak.adapters.operators import ours
 from liveoak.engine.batch import Plan
 from liveoak.engine.kernels import DTYPES
 
@@ -114,9 +115,9 @@ def _attention(module: nn.Module) -> Forward | None:
     if not callable(own) or not _turns_alike(own):
         return None
     around = {**forward.__globals__, _ROTARY: partial(_turned, own)}
-    ours = types.FunctionType(forward.__code__, around, forward.__name__, forward.__defaults__, forward.__closure__)
-    ours.__kwdefaults__ = forward.__kwdefaults__
-    return types.MethodType(ours, module)
+    rotated = types.FunctionType(forward.__code__, around, forward.__name__, forward.__defaults__, forward.__closure__)
+    rotated.__kwdefaults__ = forward.__kwdefaults__
+    return types.MethodType(rotated, module)
 
 
 def _turned(own: Forward, q: Tensor, k: Tensor, cosines: Tensor, sines: Tensor, *rest: Any, **other: Any) -> Any:
@@ -158,10 +159,6 @@ def _random(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(dtype)
 
 
-def _ours() -> Any:
-    return cast(Any, torch.ops.liveoak)
-
-
 def _inner(x: Tensor) -> Tensor:
     """With a head's numbers next to each other."""
     return x if x.stride(-1) == 1 else x.contiguous()
@@ -171,7 +168,7 @@ class _Norm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float, plus: float) -> Tensor:
         x = x.contiguous()
-        y, scales = _ours().norm(x, weight, epsilon, plus)
+        y, scales = ours().norm(x, weight, epsilon, plus)
         ctx.save_for_backward(x, weight, scales)
         ctx.plus = plus
         return y
@@ -180,7 +177,7 @@ class _Norm(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         x, weight, scales = ctx.saved_tensors
-        return _ours().norm_back(grad.contiguous(), x, weight, scales, ctx.plus), None, None, None
+        return ours().norm_back(grad.contiguous(), x, weight, scales, ctx.plus), None, None, None
 
 
 class _Gated(torch.autograd.Function):
@@ -189,13 +186,13 @@ class _Gated(torch.autograd.Function):
         gate, up = gate.contiguous(), up.contiguous()
         ctx.save_for_backward(gate, up)
         ctx.kind = kind
-        return _ours().gated(gate, up, kind)
+        return ours().gated(gate, up, kind)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         gate, up = ctx.saved_tensors
-        return *_ours().gated_back(grad.contiguous(), gate, up, ctx.kind), None
+        return *ours().gated_back(grad.contiguous(), gate, up, ctx.kind), None
 
 
 class _Rotated(torch.autograd.Function):
@@ -211,7 +208,7 @@ class _Rotated(torch.autograd.Function):
 
 
 def _turn(x: Tensor, cosines: Tensor, sines: Tensor, *, back: bool) -> Tensor:
-    return _ours().rotate(_inner(x)[0], cosines, sines, back).transpose(0, 1).unsqueeze(0)
+    return ours().rotate(_inner(x)[0], cosines, sines, back).transpose(0, 1).unsqueeze(0)
 
 
 class _Attend(torch.autograd.Function):
@@ -228,9 +225,9 @@ class _Attend(torch.autograd.Function):
         query, key, value = _inner(query), _inner(key), _inner(value)
         ctx.save_for_backward(query, key, value, rows, places)
         ctx.numbers = numbers
-        return _ours().attend_rows(query, key, value, rows, places, *numbers[1:])
+        return ours().attend_rows(query, key, value, rows, places, *numbers[1:])
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return *_ours().attend_rows_back(_inner(grad), *ctx.saved_tensors, *ctx.numbers), None, None, None
+        return *ours().attend_rows_back(_inner(grad), *ctx.saved_tensors, *ctx.numbers), None, None, None

@@ -1,9 +1,10 @@
 """Our operators in C++, built once a machine with the compiler that is there.
 
-`cpp/steps.cpp` has the two products of decoding: torch's own matrix product reads bfloat16 weights at a third of the
-memory's speed when there are few rows, and its attention wants keys and values copied together first. `torch.export`
-can trace both. `cpp/passes.cpp` has what stands between the products of a whole pass, forward and backward. Each
-becomes an operator of `torch.ops.liveoak`.
+`cpp/steps.cpp` has what decoding is made of: torch's own matrix product reads weights at a third of the memory's speed
+when there are few rows, and its attention wants keys and values copied together first. `torch.export` can trace both.
+In float32 its product, over weights kept in panels, serves whole passes too. `cpp/passes.cpp` has what stands between
+the products of a pass, forward and backward, and `cpp/changes.cpp` what slots add. Each becomes an operator of
+`torch.ops.liveoak`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from liveoak.adapters.operators import ours
 from liveoak.errors import Unavailable
 from liveoak.priors.cache import make_once
 
@@ -55,7 +57,7 @@ def load(cache: Path) -> None:
         Unavailable: there is no compiler, or it cannot build them.
     """
     with _loaded:
-        if hasattr(torch.ops.liveoak, "linear"):
+        if hasattr(ours(), "linear"):
             return
         key = hashlib.sha256((sources() + " ".join(_FLAGS) + machine()).encode()).hexdigest()[:16]
         folder = make_once(cache / "kernels" / key, _build)
@@ -68,18 +70,10 @@ def load(cache: Path) -> None:
         _register("liveoak::attend", _attend_shape)
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None, table: Tensor | None) -> Tensor:
-    """x (..., inputs) times weight (outputs, inputs); `table` (rows, 4) says what each row's slot adds. A float32 x may
-    meet a `thin` weight."""
-    return cast(Any, torch.ops.liveoak).linear(x, weight, bias, table)
-
-
-def thin(weight: Tensor) -> Tensor:
-    """The weight in half of the bytes, if that loses nothing: many a float32 weight was bfloat16 when it was kept."""
-    if weight.dtype is not torch.float32:
-        return weight
-    half = weight.detach().to(torch.bfloat16)
-    return half if torch.equal(half.float(), weight) else weight
+def linear(x: Tensor, weight: Tensor, outputs: int, bias: Tensor | None, table: Tensor | None) -> Tensor:
+    """x (..., inputs) -> (..., outputs); `table` (rows, 4) says what each row's slot adds. The weight is
+    (outputs, inputs), or, for float32, in panels (`adapters.products`)."""
+    return ours().linear(x, weight, outputs, bias, table)
 
 
 def attend(
@@ -95,12 +89,11 @@ def attend(
     softcap: float | None,
 ) -> Tensor:
     """query (1, H, T, D), key and value (1, G, T, D), keys and values (places, G, D), rows (T, 2) -> (1, T, H, D)."""
-    operator = cast(Any, torch.ops.liveoak).attend
-    return operator(query, key, value, keys, values, rows, scaling, window or 0, softcap or 0.0)
+    return ours().attend(query, key, value, keys, values, rows, scaling, window or 0, softcap or 0.0)
 
 
-def _linear_shape(x: Tensor, weight: Tensor, bias: Tensor | None, table: Tensor | None) -> Tensor:
-    return x.new_empty((*x.shape[:-1], weight.shape[0]))
+def _linear_shape(x: Tensor, weight: Tensor, outputs: int, bias: Tensor | None, table: Tensor | None) -> Tensor:
+    return x.new_empty((*x.shape[:-1], outputs))
 
 
 def _attend_shape(query: Tensor, *_: Any) -> Tensor:

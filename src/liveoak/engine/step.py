@@ -55,8 +55,9 @@ class Step:
     compiled: bool = False
     """Layers are run as they were compiled."""
 
-    def linear(self, target: int, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return kernels.linear(x, self.weights[target] if self.weights else weight, bias, self.tables[target])
+    def linear(self, target: int, x: Tensor, weight: Tensor, bias: Tensor | None, outputs: int) -> Tensor:
+        read = self.weights[target] if self.weights else weight
+        return kernels.linear(x, read, outputs, bias, self.tables[target])
 
     def attend(
         self,

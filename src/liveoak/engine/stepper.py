@@ -35,19 +35,15 @@ class Stepper:
     """
 
     def __init__(self, decoder: Any, bank: Bank, head: Any, *, pool: Pool, cache: Path) -> None:
-        """`pool` is one to try the layers with; `cache` keeps what is built."""
+        """`pool` is one to try the layers with; `cache` keeps what is built. The bank is packed."""
         self._decoder, self._bank = decoder, bank
-        self._weight: Tensor = head.weight
-        """Of the head."""
-        self._bias: Tensor | None = head.bias
-        if bank.device.type != "cpu" or bank.dtype not in kernels.DTYPES:
-            raise Unavailable(f"steps are compiled for float32 and bfloat16 on CPUs, not {bank.dtype} on {bank.device}")
-        if not isinstance(head, torch.nn.Linear) or not self._weight.is_contiguous():
+        if bank.head is None or not bank.head.weight.is_contiguous():
             raise Unavailable(f"logits are made by a {type(head).__name__}, expected a plain linear layer")
-        kernels.load(cache)
-        own = [self._weight, *bank.weights]
-        self._weight, *self._weights = map(kernels.thin, own)
-        read = {id(weight): instead for weight, instead in zip(own, (self._weight, *self._weights), strict=True)}
+        self._head = bank.head
+        own = [product.weight for product in bank.products]
+        reads = [product.weight if product.panels is None else product.panels for product in bank.products]
+        *self._weights, self._weight = reads
+        read = {id(weight): instead for weight, instead in zip(own, reads, strict=True)}
         self.compiled = True
         """Layers run as compiled; else the kernels alone are faster than nothing."""
         self._targets = len(bank.layout.targets)
@@ -80,7 +76,7 @@ class Stepper:
         )
         with self._bank.routed(step):
             hidden = self._run(list(ids), [count - 1 for _, count in rows], step)
-        return kernels.linear(hidden, self._weight, self._bias, None)
+        return kernels.linear(hidden, self._weight, len(self._head.weight), self._head.bias, None)
 
     def _tables_of(self, slots: Sequence[Slot | None]) -> list[Tensor]:
         """Kept while the same slots step together; they are held, since their weights are read by address."""

@@ -1,194 +1,63 @@
-// Two products of decoding, where each sequence has one new token: rows times a weight matrix plus each row's own
+// What steps of decoding are made of, where each sequence has one new token: rows times a weight matrix plus each row's own
 // low-rank change, and attention over a pool of keys and values. Both are bound by reading memory, so they read each
-// weight, key and value once.
+// weight, key and value once. In float32 the product serves whole passes too.
 //
 // A row's sums run in the same order however many rows and threads there are: what a sequence gets does not depend on
-// its neighbours. Sums are float32. Callers vouch for shapes, for contiguous weights and for the addresses in tables.
+// its neighbours. Sums are float32. Callers vouch for shapes, for contiguous rows and for the addresses in tables.
 
-#include <torch/csrc/inductor/aoti_torch/c/shim.h>
-#include <torch/csrc/stable/library.h>
-#include <torch/csrc/stable/ops.h>
-#include <torch/csrc/stable/tensor.h>
-#include <torch/headeronly/core/ScalarType.h>
-
-#include <optional>
-#include <vector>
-
-#include "lanes.h"
-
-using torch::stable::Tensor;
+#include "panels.h"
+#include "rows.h"
 
 namespace {
 
-constexpr int WIDE = 4;             // weight rows at a time
-constexpr int TALL = REGISTERS / 8;   // tokens at a time: their sums take half of the registers
-constexpr int AHEAD = 2 * WIDE;     // weight rows between one that is used and one that is asked for
-constexpr int MANY = 6;             // tokens at a time where there are many: then it is sums that take the time,
-constexpr int NARROW = REGISTERS / 8 >= WIDE ? WIDE : WIDE / 2;  // and weight rows are fewer, for each is widened less often
-constexpr int64_t NEAR = 1 << 16;   // bytes of weights that stay in the near cache while all tokens meet them
-constexpr int64_t FAR = 1 << 13;    // bytes between a weight that is used and one that is asked for
-constexpr bool ONE_ASKS = REGISTERS == 16;  // whether a single token asks: smaller processors see less far by themselves
-
-// What a row's slot adds: b (outputs, rank) times low (rank) = scale * a x. A rank of 0 adds nothing.
 template <class T>
-struct Change {
-  const T* b;
-  const float* low;
-  int64_t rank;
-
-  // Adds to `sum`; returns what does not fill a vector.
-  float add(int64_t output, Lanes& sum) const {
-    const T* row = b + output * rank;
-    __builtin_prefetch(row + AHEAD * rank);
-    int64_t r = 0;
-    for (; r + LANES <= rank; r += LANES) sum = fused(load(row + r), load(low + r), sum);
-    float tail = 0;
-    for (; r < rank; r++) tail = fused(widen(row[r]), low[r], tail);
-    return tail;
-  }
-};
-
-// Weights are asked for ahead of their use by the first tokens that meet them, since there is more to do per weight than
-// the processor sees ahead by itself.
-template <int tall, int wide, bool first, class T, class W, class Y>
-void tile(const T* x, const W* w, const T* bias, const Change<T>* changes, Y* y, int64_t inputs, int64_t outputs,
-          int64_t output) {
-  Lanes sums[tall][wide] = {};
-  w += output * inputs;
-  const int step = step_of(x);
-  for (int64_t i = 0; i + step <= inputs; i += step) {
-    if constexpr (first && (tall > 1 || ONE_ASKS))
-      UNROLLED for (size_t byte = 0; byte < wide * step_of(x) * sizeof(W); byte += 64)
-        __builtin_prefetch(reinterpret_cast<const char*>(w + wide * i) + FAR + byte);
-    UNROLLED for (int t = 0; t < tall; t++)
-      UNROLLED for (int o = 0; o < wide; o++) sums[t][o] = multiply_add(x + t * inputs + i, w + o * inputs + i, sums[t][o]);
-  }
-  for (int t = 0; t < tall; t++) {
-    Quad tail = {};
-    if (inputs % step)
-      for (int o = 0; o < wide; o++) tail[o] += rest(x + t * inputs, w + o * inputs, inputs);
-    if (changes && changes[t].rank)
-      for (int o = 0; o < wide; o++) tail[o] += changes[t].add(output + o, sums[t][o]);
-    if (bias)
-      for (int o = 0; o < wide; o++) tail[o] += widen(bias[output + o]);
-    Lanes four[WIDE] = {};
-    for (int o = 0; o < wide; o++) four[o] = sums[t][o];
-    const Quad found = totals(four[0], four[1], four[2], four[3]) + tail;
-    for (int o = 0; o < wide; o++) narrow(found[o], y[t * outputs + output + o]);
-  }
-}
-
-template <int wide, bool first, class T, class W, class Y>
-void tiles(const T* x, const W* w, const T* bias, const Change<T>* changes, Y* y, int64_t tokens, int64_t inputs,
-           int64_t outputs, int64_t output) {
-  switch (tokens) {
-    case MANY: tile<MANY, wide, first>(x, w, bias, changes, y, inputs, outputs, output); break;
-    case 4: tile<std::min(4, TALL), wide, first>(x, w, bias, changes, y, inputs, outputs, output); break;
-    case 3: tile<std::min(3, TALL), wide, first>(x, w, bias, changes, y, inputs, outputs, output); break;
-    case 2: tile<2, wide, first>(x, w, bias, changes, y, inputs, outputs, output); break;
-    default: tile<1, wide, first>(x, w, bias, changes, y, inputs, outputs, output);
-  }
-}
-
-// The outputs `from` to `to`, `wide` at a time.
-template <int wide, class T, class W, class Y>
-void tiles(const T* x, const W* w, const T* bias, const Change<T>* changes, Y* y, int64_t tokens, int64_t inputs,
-           int64_t outputs, int64_t from, int64_t to, bool first) {
-  int64_t o = from;
-  for (; o + wide <= to; o += wide)
-    if (first)
-      tiles<wide, true>(x, w, bias, changes, y, tokens, inputs, outputs, o);
-    else
-      tiles<wide, false>(x, w, bias, changes, y, tokens, inputs, outputs, o);
-  if constexpr (wide > 1)
-    if (o < to) tiles<1>(x, w, bias, changes, y, tokens, inputs, outputs, o, to, first);
-}
-
-// y (tokens, outputs) for the bundles `from` to `to` of WIDE outputs: MANY tokens after MANY tokens, then the rest, with
-// as many weights as stay near.
-template <class T, class W, class Y>
-void bundles(const T* x, const W* w, const T* bias, const Change<T>* changes, Y* y, int64_t tokens, int64_t inputs,
-             int64_t outputs, int64_t from, int64_t to) {
-  const int64_t near = std::max<int64_t>(1, NEAR / (WIDE * inputs * int64_t(sizeof(W))));
-  for (int64_t start = from; start < to; start += near) {
-    const int64_t begin = start * WIDE, end = std::min(outputs, std::min(to, start + near) * WIDE);
-    for (int64_t t = 0, some; t < tokens; t += some) {
-      some = tokens - t < MANY ? std::min<int64_t>(TALL, tokens - t) : MANY;
-      const T* xs = x + t * inputs;
-      const Change<T>* cs = changes ? changes + t : nullptr;
-      Y* ys = y + t * outputs;
-      if (some == MANY)
-        tiles<NARROW>(xs, w, bias, cs, ys, some, inputs, outputs, begin, end, t == 0);
-      else
-        tiles<WIDE>(xs, w, bias, cs, ys, some, inputs, outputs, begin, end, t == 0);
-    }
-  }
-}
-
-inline int64_t bundles_of(int64_t outputs) { return (outputs + WIDE - 1) / WIDE; }
-
-// A row of the table: where its slot's a and b are, its rank, and its scale.
-struct Entry {
-  int64_t a, b, rank;
-  double scale;
-};
-
-// low (rank) = scale * a x
-template <class T>
-void reduce(const Entry& entry, const T* x, int64_t inputs, float* low) {
-  const Change<T>* none = nullptr;
-  const T* no_bias = nullptr;
-  const T* a = reinterpret_cast<const T*>(entry.a);
-  bundles(x, a, no_bias, none, low, 1, inputs, entry.rank, 0, bundles_of(entry.rank));
-  for (int64_t r = 0; r < entry.rank; r++) low[r] *= float(entry.scale);
-}
-
-template <class T, class W>
-void linear_of(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias,
+void linear_of(const Tensor& x, const Tensor& weight, int64_t inputs, const std::optional<Tensor>& bias,
                const std::optional<Tensor>& table, Tensor& y) {
-  const int64_t inputs = weight.size(1), outputs = weight.size(0), tokens = x.numel() / inputs;
-  const T* xs = static_cast<const T*>(x.data_ptr());
-  const W* w = static_cast<const W*>(weight.data_ptr());
-  const T* b = bias ? static_cast<const T*>(bias->data_ptr()) : nullptr;
-  T* ys = static_cast<T*>(y.data_ptr());
-  std::vector<Change<T>> changes;
-  std::vector<float> lows;
-  if (table) {
-    const Entry* entries = static_cast<const Entry*>(table->data_ptr());
-    int64_t highest = 0;
-    for (int64_t t = 0; t < tokens; t++) highest = std::max(highest, entries[t].rank);
-    if (highest > 0) {
-      lows.resize(tokens * highest);
-      for (int64_t t = 0; t < tokens; t++)
-        changes.push_back({reinterpret_cast<const T*>(entries[t].b), lows.data() + t * highest, entries[t].rank});
-      const int64_t grain = std::max<int64_t>(1, GRAIN / (highest * inputs));
-      torch::stable::parallel_for(0, tokens, grain, [&](int64_t from, int64_t to) {
-        for (int64_t t = from; t < to; t++) reduce(entries[t], xs + t * inputs, inputs, lows.data() + t * highest);
-      });
-    }
+  const int64_t tokens = x.numel() / inputs, outputs = y.size(y.dim() - 1);
+  const T* xs = read<T>(x);
+  const T* b = bias ? read<T>(*bias) : nullptr;
+  const rows::Changes<T> changes(xs, table, tokens, inputs);
+  if constexpr (std::is_same_v<T, float>) {
+    if (weight.dim() == 3 && is_float(weight))
+      return panels::product(xs, read<float>(weight), b, changes.each(), write<T>(y), tokens, inputs, outputs);
+    if (weight.dim() == 3)
+      return panels::product(xs, read<panels::Pair>(weight), b, changes.each(), write<T>(y), tokens, inputs, outputs);
   }
-  const Change<T>* cs = changes.empty() ? nullptr : changes.data();
-  const int64_t grain = std::max<int64_t>(1, GRAIN / (WIDE * inputs));
-  torch::stable::parallel_for(0, bundles_of(outputs), grain, [&](int64_t from, int64_t to) {
-    bundles(xs, w, b, cs, ys, tokens, inputs, outputs, from, to);
-  });
+  rows::product(xs, read<T>(weight), b, changes.each(), write<T>(y), tokens, inputs, outputs);
 }
 
-// x (..., inputs) times weight (outputs, inputs), plus bias and what each row's slot adds; table (rows, 4). A weight in
-// bfloat16 may meet a float32 x: numbers that are bfloat16's anyway are read in half of the bytes.
-Tensor linear(const Tensor& x, const Tensor& weight, std::optional<Tensor> bias, std::optional<Tensor> table) {
-  std::vector<int64_t> shape(x.sizes().begin(), x.sizes().end());
-  shape.back() = weight.size(0);
+// x (..., inputs) times weight, plus bias and what each row's slot adds; table (rows, 4). The weight is (outputs, inputs)
+// in x's number format; to an x in float32 it may come in panels.
+Tensor linear(const Tensor& x, const Tensor& weight, int64_t outputs, std::optional<Tensor> bias,
+              std::optional<Tensor> table) {
+  std::vector<int64_t> shape = shape_of(x);
+  const int64_t inputs = shape.back();
+  shape.back() = outputs;
   Tensor y = torch::stable::new_empty(x, shape);
-  constexpr auto wide = torch::headeronly::ScalarType::Float;
-  if (x.scalar_type() != wide)
-    linear_of<bf16, bf16>(x, weight, bias, table, y);
-  else if (weight.scalar_type() == wide)
-    linear_of<float, float>(x, weight, bias, table, y);
+  if (is_float(x))
+    linear_of<float>(x, weight, inputs, bias, table, y);
   else
-    linear_of<float, bf16>(x, weight, bias, table, y);
+    linear_of<bf16>(x, weight, inputs, bias, table, y);
   return y;
 }
+
+// A float32 weight (outputs, inputs), or its transpose, in panels: of two bfloat16 in one where nothing is lost by it.
+Tensor in_panels(const Tensor& weight, bool transposed) {
+  const int64_t rows = weight.size(0), columns = weight.size(1);
+  const int64_t outputs = transposed ? columns : rows, inputs = transposed ? rows : columns;
+  const int64_t down = transposed ? 1 : columns, across = transposed ? columns : 1, count = panels::count_for(outputs);
+  if (panels::foldable(weight)) {
+    Tensor y = torch::stable::new_empty(weight, {count, inputs, LANES}, torch::headeronly::ScalarType::Int);
+    panels::fold<panels::Pair>(weight, outputs, inputs, down, across, y);
+    return y;
+  }
+  Tensor y = torch::stable::new_empty(weight, {count, inputs, panels::PANEL});
+  panels::fold<float>(weight, outputs, inputs, down, across, y);
+  return y;
+}
+
+constexpr int HEADS = 4;  // whose values are summed at a time
+constexpr int SOON = 8;   // places between a key that is used and one that is asked for
 
 // The products of q with the keys at four places.
 template <class T>
@@ -213,7 +82,7 @@ void attend_one(const T* q, const T* keys, const T* values, const int64_t* place
     int64_t four[4];
     for (int i = 0; i < 4; i++) {
       four[i] = places[std::min(j + i, count - 1)];
-      const int64_t later = places[std::min(j + i + AHEAD, count - 1)] * stride;
+      const int64_t later = places[std::min(j + i + SOON, count - 1)] * stride;
       for (int64_t line = 0; line < size; line += 64 / int64_t(sizeof(T))) {
         __builtin_prefetch(keys + later + line);
         __builtin_prefetch(values + later + line);
@@ -230,16 +99,16 @@ void attend_one(const T* q, const T* keys, const T* values, const int64_t* place
       for (int64_t j = 0; j < count; j++) row[j] = softcap * std::tanh(row[j] / softcap);
     softmax(row, count);
   }
-  for (int64_t h = 0; h < share; h += WIDE) {
-    const int64_t heads = std::min<int64_t>(WIDE, share - h);
-    const float* rows[WIDE];
-    for (int each = 0; each < WIDE; each++) rows[each] = scores + std::min(h + each, share - 1) * room;
+  for (int64_t h = 0; h < share; h += HEADS) {
+    const int64_t heads = std::min<int64_t>(HEADS, share - h);
+    const float* rows[HEADS];
+    for (int each = 0; each < HEADS; each++) rows[each] = scores + std::min(h + each, share - 1) * room;
     int64_t i = 0;
     for (; i + LANES <= size; i += LANES) {
-      Lanes sums[WIDE] = {};
+      Lanes sums[HEADS] = {};
       for (int64_t j = 0; j < count; j++) {
         const Lanes value = load(values + places[j] * stride + i);
-        UNROLLED for (int each = 0; each < WIDE; each++) sums[each] = fused(value, all(rows[each][j]), sums[each]);
+        UNROLLED for (int each = 0; each < HEADS; each++) sums[each] = fused(value, all(rows[each][j]), sums[each]);
       }
       for (int64_t each = 0; each < heads; each++) store(sums[each], out + (h + each) * size + i);
     }
@@ -308,13 +177,15 @@ Tensor attend(const Tensor& query, const Tensor& key, const Tensor& value, Tenso
 }  // namespace
 
 STABLE_TORCH_LIBRARY(liveoak, library) {
-  library.def("linear(Tensor x, Tensor weight, Tensor? bias, Tensor? table) -> Tensor");
+  library.def("in_panels(Tensor weight, bool transposed) -> Tensor");
+  library.def("linear(Tensor x, Tensor weight, int outputs, Tensor? bias, Tensor? table) -> Tensor");
   library.def(
       "attend(Tensor query, Tensor key, Tensor value, Tensor(a!) keys, Tensor(b!) values, Tensor rows, "
       "float scaling, int window, float softcap) -> Tensor");
 }
 
 STABLE_TORCH_LIBRARY_IMPL(liveoak, CPU, library) {
+  library.impl("in_panels", TORCH_BOX(&in_panels));
   library.impl("linear", TORCH_BOX(&linear));
   library.impl("attend", TORCH_BOX(&attend));
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from liveoak.adapters import Slot
-from liveoak.engine import Completion, Decoder, Drawn, Engine, Request, kernels, only_team
+from liveoak.engine import Completion, Decoder, Drawn, Engine, Request, only_team
 from liveoak.engine import Sequence as Tokens
 from liveoak.errors import LearningError
 from liveoak.lab.bench import jobs
@@ -72,7 +72,7 @@ class Ours:
             layers=int(config.num_hidden_layers),
             attention_width=heads * size,
             adapter_per_rank=engine.bank.layout.size(1),
-            weight_bytes=sum(kernels.thin(p).nbytes for p in read),
+            weight_bytes=sum(map(_least_bytes, read)),
             linears=tuple(sorted({(target.inputs, target.outputs) for target in targets})),
         )
 
@@ -200,6 +200,11 @@ class Ours:
         if self._engine.device.type == "cuda":
             self._engine.run(torch.cuda.synchronize)
         return time.perf_counter()
+
+
+def _least_bytes(weight: torch.Tensor) -> int:
+    """That it takes to read the weight: float32 may be bfloat16's numbers."""
+    return (weight.numel() * 2) if torch.equal(weight, weight.bfloat16().to(weight.dtype)) else weight.nbytes
 
 
 class _Replies:
