@@ -9,11 +9,17 @@ import gc
 
 _NEW = 100_000
 """Objects made and not yet let go before the collector looks; Python's own habit is 700."""
+_USUAL = gc.get_threshold()
 
 
 def look_seldom() -> None:
     """Said first in a process."""
     gc.set_threshold(_NEW, 20, 100)
+
+
+def look_as_usual() -> None:
+    """Where a process goes on with work of others, which is to run as it would elsewhere."""
+    gc.set_threshold(*_USUAL)
 
 
 def look_no_more() -> None:

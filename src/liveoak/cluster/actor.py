@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from liveoak import __version__
+from liveoak import __version__, garbage
 from liveoak.crew import Weights, attempt
 
 
 class Actor:
     """Made an actor by `RayCrew`, which calls it from afar, one call at a time."""
+
+    def __init__(self) -> None:
+        garbage.look_seldom()
 
     def hello(self) -> str:
         """The release that the node has."""

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, TypeVar
 
+from liveoak import garbage
 from liveoak.errors import LiveoakError, Unavailable
 from liveoak.lab.bench.jobs import CALLS, Setup, Wire
 
@@ -125,11 +126,13 @@ def main(target: str, jobs: int, answers: int, setup: str) -> None:
             told.flush()
 
         try:
+            garbage.look_seldom()
             module, _, name = target.partition(":")
             side = getattr(importlib.import_module(module), name)(Setup.model_validate_json(setup))
         except Exception as error:  # the border of the process: whatever a peer does is told to the parent
             tell({"error": _told(error)})
             return
+        garbage.look_as_usual()
         tell({"answer": None, "peak_mib": 0.0})
         for line in asked:
             try:
