@@ -53,6 +53,12 @@ OUTER = (
         threshold=0.9,
     ),
     Metric(
+        key="recall_high_over_open",
+        unit="share",
+        better="higher",
+        description="recall with the book closed, after a lesson at effort high, over that of the frozen prior with it open",
+    ),
+    Metric(
         key="recall_over_truncated",
         unit="share",
         better="higher",

@@ -3,7 +3,7 @@ and what does the outer loop add?
 
 Slow weights are trained on the training selection alone; every figure is of passages of the other selection, which
 neither the outer loop nor whoever chose its settings has seen. All arms that write weights take the same number of
-optimizer steps on a passage.
+optimizer steps on a passage, but for one: a lesson as users give it, with as many as it asks for at effort high.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 CLOSED, OPEN = "frozen, closed book", "frozen, open book"
 READ, IMPLIED, PICKED = "raw text", "own implications", "own implications, best of three by the exam"
 LARGER = "lessons of a larger model"
+SHIPPED = "a lesson at effort high"
 BEFORE, AFTER, UNREAD = "before the outer loop", "after the outer loop", "after, nothing learned"
 BUDGET = 64
 """Tokens of context that arms with something before the question have: less than half of a passage."""
@@ -130,6 +131,7 @@ class Sitting:
         ours = {
             BEFORE: lambda: self._studied(source, STUDIED, None),
             AFTER: lambda: self._studied(source, STUDIED, self._slow),
+            SHIPPED: lambda: self._studied(replace(source, effort="high"), Recipe(), None, steps=None),
         }
         if self._edited:
             larger = replace(source, statements=tuple(self._edited))
@@ -152,8 +154,10 @@ class Sitting:
     def _seeing(self, make: Callable[[], sights.Sight]) -> dict[str, float]:
         return self._asked(None, make())
 
-    def _studied(self, lesson: Lesson, recipe: Recipe, slow: Slot | None) -> dict[str, float]:
-        done = self._bench.study(lesson, recipe, STEPS, slow)
+    def _studied(
+        self, lesson: Lesson, recipe: Recipe, slow: Slot | None, steps: int | None = STEPS
+    ) -> dict[str, float]:
+        done = self._bench.study(lesson, recipe, steps, slow)
         return self._asked(done.slot) | costs(self._bench, done)
 
     def _implications(self, draft: int) -> Lesson:
@@ -177,7 +181,8 @@ def headline(found: Mapping[str, Mapping[int, Mapping[str, float]]]) -> dict[str
         if both:
             ours, theirs = ([found[name][place][key] for place in both] for name in (AFTER, BEFORE))
             figures |= figure_of(gain, paired_bootstrap(ours, theirs))
-    for name, share in ((BEFORE, "recall_before_over_open"), (AFTER, "recall_after_over_open")):
+    shares = {BEFORE: "recall_before_over_open", AFTER: "recall_after_over_open", SHIPPED: "recall_high_over_open"}
+    for name, share in shares.items():
         both = _both(found, name, OPEN)
         ours, theirs = ([found[one][place]["recall"] for place in both] for one in (name, OPEN))
         figures |= figure_of(share, bootstrap_ratio(ours, theirs))
