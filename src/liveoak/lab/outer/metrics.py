@@ -56,7 +56,7 @@ OUTER = (
         key="recall_high_over_open",
         unit="share",
         better="higher",
-        description="recall with the book closed, after a lesson at effort high, over that of the frozen prior with it open",
+        description="recall with the book closed, after a lesson at effort high, over the frozen prior's with it open",
     ),
     Metric(
         key="recall_over_truncated",
