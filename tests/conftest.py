@@ -22,6 +22,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONG.index(lane) if (lane := _lane(item.path)) in LONG else len(LONG))
 
 
+def pytest_collection_finish() -> None:
+    garbage.look_as_usual()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """One line a lane, above pytest's own closing line."""
     lanes: dict[str, Counter[str]] = {}

@@ -1,25 +1,35 @@
 """When a process of ours looks for garbage.
 
 Importing torch and transformers makes a million objects, none of them garbage, and Python's collector goes through all
-of them time and again: a third of the time until a command does anything, and two seconds of its end
-([log](../../docs/log.md), 2026-11-29). What programs that import this package do with theirs is left to them.
+of them time and again: a third of the time until a command does anything, and two seconds of its end (docs/log.md,
+2026-11-29). So our own processes look seldom until they load a model, and from then on as usual, but not at what was
+imported. What programs that import this package do with theirs is left to them.
 """
 
 import gc
 
 _NEW = 100_000
 """Objects made and not yet let go before the collector looks; Python's own habit is 700."""
-_USUAL = gc.get_threshold()
+
+
+class _Collector:
+    usual: tuple[int, int, int] | None = None
+    """What to come back to; None: it looks as usual."""
 
 
 def look_seldom() -> None:
-    """Said first in a process."""
-    gc.set_threshold(_NEW, 20, 100)
+    """Said first in a process of ours."""
+    if _Collector.usual is None:
+        _Collector.usual = gc.get_threshold()
+        gc.set_threshold(_NEW, 20, 100)
 
 
 def look_as_usual() -> None:
-    """Where a process goes on with work of others, which is to run as it would elsewhere."""
-    gc.set_threshold(*_USUAL)
+    """Said once all that is heavy is imported, which is not looked at again. Nothing happens in others' processes."""
+    if _Collector.usual is not None:
+        gc.freeze()
+        gc.set_threshold(*_Collector.usual)
+        _Collector.usual = None
 
 
 def look_no_more() -> None:

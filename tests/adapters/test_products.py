@@ -71,8 +71,12 @@ def packed(own: Bank) -> bool:
 def test_only_small_priors_are_packed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(packed(tiny_engine(dtype=dtype).bank) for dtype in FORMATS)
     assert not packed(tiny_engine(dtype=torch.float64).bank)
-    monkeypatch.setattr(bank, "MOST_PACKED", dict.fromkeys(FORMATS, 1000))
+    monkeypatch.setattr(bank, "MOST_PACKED", 1000)
     assert not packed(tiny_engine(dtype=FORMATS[0]).bank)
+    with_half = tiny_engine(dtype=torch.float32)
+    for parameter in with_half.model.parameters():
+        parameter.copy_(parameter.bfloat16())
+    assert packed(with_half.bank), "in half of the bytes it is no question of room"
 
 
 def test_where_there_is_no_order_the_products_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from tiny_priors import FAMILIES, refuse, some_ids, stirred, swift_engine, tiny_
 from liveoak.adapters import Slot
 from liveoak.config import load_settings
 from liveoak.engine import Completion, Decoder, Engine, Request, Sequence, compiled, kernels, stepper
+from liveoak.engine.layer import layers_of
 from liveoak.errors import Unavailable
 from liveoak.records import Sampling
 
@@ -130,7 +131,24 @@ def test_steps_that_compute_something_else_are_not_taken(monkeypatch: pytest.Mon
     monkeypatch.setattr(kernels, "linear", lambda x, weight, outputs, bias, table: own(x, weight, outputs, bias, None))
     with pytest.raises(Unavailable, match=r"differ by .* expected at most"):
         engine.compile(load_settings().cache)
+    assert all(product.panels is None for product in engine.bank.products), "what was kept for them is let go"
     assert len(Decoder(engine).generate([ask(some_ids(5))])[0].drawn) > 0
+
+
+def test_layers_whose_steps_are_refused_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    swift_engine("llama", graphs=True)
+    engine = tiny_engine("llama")
+    layers = layers_of(engine.model.get_decoder())
+    before = [layer.forward for layer in layers]
+
+    def wrong(*_: Any, **__: Any) -> None:
+        raise Unavailable("these are other logits")
+
+    monkeypatch.setattr("liveoak.engine.engine.require_same", wrong)
+    with pytest.raises(Unavailable, match="other logits"):
+        engine.compile(load_settings().cache)
+    assert [layer.forward for layer in layers] == before
+    assert engine._stepper is None  # pyright: ignore[reportPrivateUsage]
 
 
 def test_what_breaks_in_other_code_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from liveoak.adapters.lowrank import Part, adapted, add
-from liveoak.adapters.products import Product, order_for
+from liveoak.adapters.products import Panels, Product, order_for
 from liveoak.adapters.slots import Layout, Slot, Target, stack
 from liveoak.errors import UserError
 
-MOST_PACKED = {torch.float32: 4 << 30, torch.bfloat16: 1 << 30}
-"""Bytes of weights that are kept in an order for faster products besides: float32 that is bfloat16's too in as many
-bytes again at most, all else in twice as many."""
+MOST_PACKED = 1 << 30
+"""Bytes of weights that are kept whole in an order for faster products besides, once or twice. In half of their bytes
+they are kept whatever they are."""
 
 
 class Route:
@@ -179,17 +179,18 @@ class Bank:
         return [*(layer.product for layer in self._layers), *([] if self.head is None else [self.head])]
 
     def pack(self) -> None:
-        """Keep the layers' own products in an order that makes them faster, where there is one and they are not more
-        than `MOST_PACKED`. Our operators must be loaded.
+        """Keep the layers' own products in an order that makes them faster, where there is one: in half of their bytes
+        if that loses nothing, else if they are not more than `MOST_PACKED`. Our operators must be loaded.
 
         Raises:
             RuntimeError, AttributeError: torch's own, whose order is not of its stable interface.
         """
-        size = sum(product.weight.nbytes for product in self.products)
-        fits = self.device.type == "cpu" and size <= MOST_PACKED.get(self.dtype, 0)
-        order = order_for(self.dtype) if fits else None
+        order = order_for(self.dtype) if self.device.type == "cpu" else None
+        few = sum(product.weight.nbytes for product in self.products) <= MOST_PACKED
         for product in self.products:
-            product.pack(order)
+            product.pack(order if few or order is Panels else None)
+            if not few and not product.halved:
+                product.pack(None)
 
     def unpack(self) -> None:
         """Keep them as they came."""

@@ -36,6 +36,7 @@ class Panels:
     with hundreds of rows, and twice as fast with tens."""
 
     def __init__(self, weight: Tensor, *, transposed: bool) -> None:
+        assert weight.dtype is torch.float32, "the operator reads what it is given as float32"
         self.kept: Tensor = ours().in_panels(weight.contiguous(), transposed)
         self._outputs = weight.shape[1 if transposed else 0]
 
@@ -83,6 +84,11 @@ class Product:
     def panels(self) -> Tensor | None:
         """The weight in panels, if it is kept so."""
         return self._there.kept if isinstance(self._there, Panels) else None
+
+    @property
+    def halved(self) -> bool:
+        """Whether it is kept in half of its bytes."""
+        return self.panels is not None and self.panels.dtype is torch.int32
 
     def there(self, x: Tensor) -> Tensor:
         """(..., inputs) -> (..., outputs), without a gradient of its own once it is packed."""

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from liveoak.adapters import Bank
 from liveoak.engine import kernels
-from liveoak.engine.layer import OURS, WATCHED, Layer, take
+from liveoak.engine.layer import OURS, WATCHED, Layer, forwards, take
 from liveoak.engine.step import MOST_ROWS, Step
 from liveoak.errors import Unavailable
 from liveoak.priors.cache import make_once
@@ -28,13 +28,14 @@ from liveoak.priors.quiet import quiet
 
 _INDUCTOR = {"cpp.threads": 1, "compile_threads": 1}
 """What Inductor makes is too small to be shared among threads; the kernels share their own work."""
-_SOURCES = ("compiled.py", "layer.py", "step.py", "attention.py")
+_SOURCES = ("compiled.py", "layer.py", "step.py", "attention.py", "kernels.py", "../adapters/bank.py")
 
 
 def compile_layers(
     layers: list[Layer], stores: Mapping[int, tuple[Tensor, Tensor]], bank: Bank, *, config: Any, cache: Path
-) -> None:
-    """From now on, passes of a compiled `Step` run these layers as compiled, and other passes as before.
+) -> Callable[[], None]:
+    """From now on, passes of a compiled `Step` run these layers as compiled, and other passes as before. Returns what
+    undoes that.
 
     `stores` are keys and values of any number of places.
 
@@ -55,12 +56,14 @@ def compile_layers(
         graphs = [_load(folder / f"{number}.pt2") for number in range(len(kinds))]
     except Exception as error:  # the border: what was built may not fit a machine that has changed
         raise Unavailable(f"compiled layers in {str(folder)!r} cannot be loaded: {error}") from error
+    undo = forwards(layer.module for layer in layers)
     for layer in layers:
         layer.module.forward = _switch(layer, graphs[kinds.index(layer.kind)])
+    return undo
 
 
 def _key(config: Any, kinds: list[str]) -> str:
-    sources = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _SOURCES] + [kernels.sources()]
+    sources = [(Path(__file__).parent / name).read_text(encoding="utf-8") for name in _SOURCES] + [kernels.sources()]
     facts = [config.to_dict(), kinds, sources, _INDUCTOR, kernels.machine(), transformers.__version__]
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 

@@ -234,12 +234,15 @@ class Engine:
         """What runs steps, if it makes the logits that whole passes made of the samples."""
         pool = Pool(capacity=TRIAL_PLACES, dtype=self.dtype, device=self.device)
         stepper = Stepper(self._decoder, self.bank, self._head, pool=pool, cache=cache)
-        for slot, own in tried.items():
-            try:
+        try:
+            for slot, own in tried.items():
                 found = self._scaled(stepped_logits(stepper, samples, slot, pool))
-            except Exception as error:  # the border: whatever other code does with our steps
-                raise Unavailable(f"steps of {type(self.model).__name__} cannot be run: {error}") from error
-            require_same(found, own, what="compiled steps", dtype=self.dtype)
+                require_same(found, own, what="compiled steps", dtype=self.dtype)
+        except Exception as error:  # the border: whatever other code does with our steps
+            stepper.undo()
+            if isinstance(error, Unavailable):
+                raise
+            raise Unavailable(f"steps of {type(self.model).__name__} cannot be run: {error}") from error
         return stepper
 
     def _fuse(self, samples: Seq[Seq[int]], tried: Mapping[Slot | None, Tensor]) -> None:

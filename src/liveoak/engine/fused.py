@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from liveoak.adapters.operators import ours
 from liveoak.engine.batch import Plan
 from liveoak.engine.kernels import DTYPES
+from liveoak.engine.layer import forwards
 
 SILU, GELU_TANH = 0, 1
 """Activations that the operators know."""
@@ -31,18 +32,12 @@ Forward = Callable[..., Any]
 
 def fuse(decoder: nn.Module) -> Callable[[], None]:
     """Have our operators, which are loaded, run what they can of the decoder. Returns what gives it back to itself."""
-    before = [(module, vars(module).get("forward")) for module in decoder.modules()]
-    for module, _ in before:
+    modules = list(decoder.modules())
+    undo = forwards(modules)
+    for module in modules:
         found = _norm(module) or _gate(module) or _attention(module)
         if found is not None:
             module.forward = found
-
-    def undo() -> None:
-        for module, forward in before:
-            vars(module).pop("forward", None)
-            if forward is not None:
-                module.forward = forward
-
     return undo
 
 

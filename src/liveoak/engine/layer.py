@@ -5,7 +5,7 @@ Seen by watching the model run, so that nothing is assumed of how its family han
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -82,6 +82,19 @@ def take(path: Path, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     for key in path[1:]:
         found = found[key]
     return found
+
+
+def forwards(modules: Iterable[nn.Module]) -> Callable[[], None]:
+    """What gives modules the `forward` back that they have now."""
+    before = [(module, vars(module).get("forward")) for module in modules]
+
+    def undo() -> None:
+        for module, forward in before:
+            vars(module).pop("forward", None)
+            if forward is not None:
+                module.forward = forward
+
+    return undo
 
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]

@@ -53,6 +53,8 @@ class _Job:
             done = self.work()
         except BaseException as error:  # the border: whatever breaks, its caller hears it and the thread goes on
             self.result.set_exception(error)
+            # The error holds this frame, which would hold the error.
+            del self
         else:
             self.result.set_result(done)
 

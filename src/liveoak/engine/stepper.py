@@ -6,7 +6,7 @@ Knows the decoder, its bank and the pool. Knows nothing of requests, nor of how 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,10 @@ class Stepper:
             replace(layer, weights={name: read.get(id(weight), weight) for name, weight in layer.weights.items()})
             for layer in watch(decoder, lambda rows: self._run_packed(rows, pool))
         ]
+        self.undo: Callable[[], None] = lambda: None
+        """Gives the layers back to themselves: the stepper is not used any more."""
         try:
-            compile_layers(layers, pool.stores, bank, config=decoder.config, cache=cache)
+            self.undo = compile_layers(layers, pool.stores, bank, config=decoder.config, cache=cache)
         except Unavailable as error:
             _log.info("steps run on the kernels alone: %s", error)
             self.compiled = False

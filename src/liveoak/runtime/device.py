@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from liveoak import garbage
 from liveoak.config import Settings
 from liveoak.engine import Engine, Scheduler
 from liveoak.errors import BadSettings, StorageError, Unavailable
@@ -57,6 +58,7 @@ def load_engine(
     Raises:
         what `choose_device`, `load_prior` and `Engine` raise.
     """
+    garbage.look_as_usual()
     device = choose_device(settings.device)
     found = load_prior(
         prior or settings.prior,

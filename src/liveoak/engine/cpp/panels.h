@@ -15,6 +15,7 @@ namespace panels {
 
 constexpr int PANEL = 2 * LANES;
 constexpr int ROWS = REGISTERS >= 32 ? 12 : 6;  // at a time: two sums each, and some registers free
+static_assert(ROWS <= 16, "loops over them are to be unrolled");
 constexpr int64_t BLOCK = 96;                   // rows that stay near while all panels pass by
 constexpr int64_t FAR = 1 << 13;                // bytes between a weight that is used and one that is asked for
 
@@ -44,11 +45,13 @@ struct Sums {
 template <int rows, bool first, class P>
 inline void add_up(const float* x, const P* w, int64_t inputs, Sums* sums) {
   Lanes firsts[rows] = {}, seconds[rows] = {};
-  constexpr int every = std::max<int>(1, 64 / (AN_INPUT<P> * sizeof(P)));
+  constexpr int bytes = AN_INPUT<P> * sizeof(P), every = std::max(1, 64 / bytes);
   for (int64_t i = 0; i < inputs; i++) {
     const P* own = w + i * AN_INPUT<P>;
     if constexpr (first)
-      if (i % every == 0) __builtin_prefetch(reinterpret_cast<const char*>(own) + FAR);
+      if (i % every == 0)
+        UNROLLED for (int byte = 0; byte < bytes; byte += 64)
+          __builtin_prefetch(reinterpret_cast<const char*>(own) + FAR + byte);
     const Both both = unfold(own);
     UNROLLED for (int r = 0; r < rows; r++) {
       const Lanes one = all(x[r * inputs + i]);
@@ -88,7 +91,7 @@ template <class P>
 void product(const float* x, const P* w, const float* bias, const rows::Change<float>* changes, float* y, int64_t tokens,
              int64_t inputs, int64_t outputs) {
   const int64_t panels = count_for(outputs), blocks = (tokens + BLOCK - 1) / BLOCK;
-  over(blocks * panels, std::min(tokens, BLOCK) * inputs, [&](int64_t begin, int64_t end) {
+  over(blocks * panels, std::min(tokens, BLOCK) * inputs * PANEL, [&](int64_t begin, int64_t end) {
     for (int64_t each = begin; each < end; each++) {
       const int64_t panel = each % panels, from = panel * PANEL, to = std::min(outputs, from + PANEL);
       const int64_t start = each / panels * BLOCK, stop = std::min(tokens, start + BLOCK);
