@@ -1,10 +1,12 @@
 """When a process of ours looks for garbage."""
 
 import gc
+import weakref
 
 import pytest
 
 from liveoak import cli, garbage
+from liveoak.engine import only_team
 
 
 def test_a_command_looks_seldom_and_is_exempt_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,14 +29,35 @@ def test_a_command_looks_seldom_and_is_exempt_at_its_end(monkeypatch: pytest.Mon
         gc.set_threshold(*usual)
 
 
-def test_work_of_others_runs_as_it_would_elsewhere() -> None:
-    before = gc.get_threshold()
+def test_a_process_of_ours_looks_seldom_until_it_is_told_to_look_as_usual() -> None:
+    garbage.look_as_usual()
+    usual, frozen = gc.get_threshold(), gc.get_freeze_count()
+    garbage.look_as_usual()
+    assert gc.get_threshold() == usual and gc.get_freeze_count() == frozen, "nobody had said that it should not"
+    garbage.look_seldom()
+    garbage.look_seldom()
+    assert gc.get_threshold() != usual
+    garbage.look_as_usual()
+    assert gc.get_threshold() == usual and gc.get_freeze_count() > frozen
+
+
+def test_an_error_of_work_does_not_hold_itself() -> None:
+    class Held:
+        pass
+
+    refs: list[weakref.ref[Held]] = []
+
+    def fail() -> None:
+        held = Held()
+        refs.append(weakref.ref(held))
+        raise ValueError("no")
+
+    gc.disable()
     try:
-        garbage.look_as_usual()
-        usual = gc.get_threshold()
-        garbage.look_seldom()
-        assert gc.get_threshold() != usual
-        garbage.look_as_usual()
-        assert gc.get_threshold() == usual
+        with only_team(1) as scheduler:
+            for _ in range(3):
+                with pytest.raises(ValueError, match="no"):
+                    scheduler.run(fail)
+        assert [ref() for ref in refs] == [None] * 3
     finally:
-        gc.set_threshold(*before)
+        gc.enable()

@@ -1,17 +1,20 @@
-"""Whether steps are compiled: as the setting says, and never at the price of a start that fails."""
+"""What is loaded, and whether steps are compiled: as the setting says, and never at the price of a start that fails."""
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tiny_priors import tiny_engine
 
-from liveoak.engine import Engine
+from liveoak import garbage
+from liveoak.config import Settings
+from liveoak.engine import Engine, only_team
 from liveoak.errors import StorageError, Unavailable
 from liveoak.runtime import device
-from liveoak.runtime.device import compile_steps
+from liveoak.runtime.device import compile_steps, load_engine
 
 
 def outcome(monkeypatch: pytest.MonkeyPatch, wanted: str, error: Exception | None = None) -> int:
@@ -40,3 +43,15 @@ def test_what_cannot_be_compiled_is_served_without(monkeypatch: pytest.MonkeyPat
     assert outcome(monkeypatch, "auto", error) == 1
     with pytest.raises(type(error), match=str(error)):
         outcome(monkeypatch, "on", error)
+
+
+def test_from_the_loading_of_a_model_on_garbage_is_looked_for_as_usual() -> None:
+    usual = gc.get_threshold()
+    garbage.look_seldom()
+    try:
+        assert gc.get_threshold() != usual
+        with only_team(1) as scheduler:
+            scheduler.run(lambda: load_engine(Settings(prior="scratch"), scheduler))
+        assert gc.get_threshold() == usual
+    finally:
+        garbage.look_as_usual()

@@ -53,7 +53,7 @@ class _Job:
             done = self.work()
         except BaseException as error:  # the border: whatever breaks, its caller hears it and the thread goes on
             self.result.set_exception(error)
-            # The error holds this frame, which would hold the error.
+            # The error holds this frame and those around it: none may hold the job, or each error would hold itself.
             del self
         else:
             self.result.set_result(done)
@@ -170,7 +170,10 @@ class Scheduler:
             if not job.result.cancel():
                 job.result.exception()
             raise
-        return job.result.result()
+        try:
+            return job.result.result()
+        finally:
+            del job  # as in `_Job.run`
 
     def breathe(self) -> None:
         """Called in the midst of a lesson's work: let replies go first where they are due. Else it costs nothing."""
@@ -223,17 +226,19 @@ class Scheduler:
             try:
                 job.run()
             finally:
+                del job
                 self._preemptible = False
                 self._account()
 
     def _serve(self, *, contested: bool) -> None:
         began = self._clock()
         job = None if self._steps_next and self._inbox.awake else self._inbox.take("serve")
+        self._steps_next = job is not None
         if job is not None:
             job.run()
+            del job
         elif self._inbox.awake:
             self._step()
-        self._steps_next = job is not None
         self._shares.served(self._clock() - began, contested=contested)
 
     def _step(self) -> None:
