@@ -1,4 +1,4 @@
-"""A candidate is taken back no further than general text asks for."""
+"""A candidate is taken back no further than general text and other prompts ask for."""
 
 from __future__ import annotations
 
@@ -19,15 +19,27 @@ BOUNDS = GateSettings(max_retention_nats=0.1)
 class Scale:
     """General text that suffers by `harm` of the share of the change that is kept."""
 
-    def __init__(self, start: Tensor, harm: Callable[[float], float], served: float = 0.0) -> None:
-        self._start, self._harm, self._served = start, harm, served
+    def __init__(
+        self,
+        start: Tensor,
+        harm: Callable[[float], float],
+        served: float = 0.0,
+        apart: Callable[[float], float] = lambda share: 0.0,
+    ) -> None:
+        self._start, self._harm, self._served, self._apart = start, harm, served, apart
         self.seen: list[float] = []
 
     def retention(self, slot: Slot | None) -> float:
         if slot is None:
             return self._served
-        self.seen.append(round(float((slot.master - self._start).mean()), 3))
+        self.seen.append(self._share(slot))
         return self._harm(self.seen[-1])
+
+    def divergence(self, slot: Slot) -> float:
+        return self._apart(self._share(slot))
+
+    def _share(self, slot: Slot) -> float:
+        return round(float((slot.master - self._start).mean()), 3)
 
 
 def changed(engine: Engine) -> tuple[Slot, Tensor]:
@@ -70,3 +82,22 @@ def test_a_harmless_change_is_left_as_it_is_to_the_bit(engine: Engine):
     assert temper(engine, scale, slot, start, None, BOUNDS) == 1.0  # type: ignore[arg-type]
     assert torch.equal(slot.master, whole)
     assert scale.seen == [1.0], "and measured once"
+
+
+@pytest.mark.parametrize(
+    ("apart", "harm", "share"),
+    [
+        (lambda s: 1.2 * s, lambda s: 0.0, 0.8),
+        # What other prompts allow leaves general text too little room: the largest share within both bounds.
+        (lambda s: 1.2 * s, lambda s: 0.06 + 0.05 * s, 0.8),
+        # Nothing helps: the whole change stands and will be refused.
+        (lambda s: 3.0, lambda s: 0.0, 1.0),
+    ],
+)
+def test_other_prompts_are_kept_within_their_bound(
+    engine: Engine, apart: Callable[[float], float], harm: Callable[[float], float], share: float
+):
+    slot, start = changed(engine)
+    scale = Scale(start, harm, apart=apart)
+    assert temper(engine, scale, slot, start, None, BOUNDS) == share  # type: ignore[arg-type]
+    assert torch.allclose(slot.master - start, torch.full_like(start, share), atol=1e-6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from importlib.resources import files
@@ -35,8 +35,8 @@ PROMPTS = (
 )
 _REPLY = Sampling(temperature=0, max_tokens=24)
 _PARAGRAPH_TOKENS = 160
-_REMEMBERED = 16
-"""Weights whose loss on general text is remembered."""
+_REMEMBERED = 32
+"""Figures of weights that are remembered: tempering asks before the probe does."""
 
 
 class Gate:
@@ -46,8 +46,8 @@ class Gate:
         """`cache` keeps what the prior does for later processes."""
         self._engine, self._decoder, self._bounds = engine, decoder, bounds
         self._known = Known(engine, cache)
-        self._lost: dict[int, float] = {}
-        """What weights lost on general text, by their stamp: tempering asks before the probe does."""
+        self._measured: dict[tuple[str, int], float] = {}
+        """Figures of weights, by their stamp."""
 
     def probe(
         self, served: Slot | None, candidate: Slot, held_out: Sequence[QA], earlier: Sequence[QA]
@@ -91,21 +91,27 @@ class Gate:
 
     def retention(self, slot: Slot | None) -> float:
         """Change against the prior, in nats per token, on general text; positive is damage."""
-        if slot is None:
-            return 0.0
-        if slot.stamp not in self._lost:
-            if len(self._lost) >= _REMEMBERED:
-                del self._lost[next(iter(self._lost))]
-            # Token by token, so that what did not change at all is 0 and no rounding of two sums.
-            self._lost[slot.stamp] = float((self._prior_costs - self._costs(slot)).neg().mean())
-        return self._lost[slot.stamp]
+        # Token by token, so that what did not change at all is 0 and no rounding of two sums.
+        return self._once("retention", slot, lambda slot: (self._prior_costs - self._costs(slot)).neg().mean())
 
     def divergence(self, slot: Slot | None) -> float:
         """KL(prior || slot), in nats per token, over the prior's replies to everyday prompts."""
+
+        def measure(slot: Slot) -> Tensor:
+            return torch.cat([self._divergences(said, slot) for said in self._replies]).mean()
+
+        return self._once("divergence", slot, measure)
+
+    def _once(self, figure: str, slot: Slot | None, measure: Callable[[Slot], Tensor]) -> float:
+        """A figure of these weights, which is 0 for the prior itself."""
         if slot is None:
             return 0.0
-        found = [self._divergences(said, slot) for said in self._replies]
-        return float(torch.cat(found).mean())
+        key = (figure, slot.stamp)
+        if key not in self._measured:
+            if len(self._measured) >= _REMEMBERED:
+                del self._measured[next(iter(self._measured))]
+            self._measured[key] = float(measure(slot))
+        return self._measured[key]
 
     @cached_property
     def _general(self) -> list[Tokens]:

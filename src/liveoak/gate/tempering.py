@@ -1,4 +1,4 @@
-"""Taking a candidate back towards where its study began, as far as general text asks for it.
+"""Taking a candidate back towards where its study began, as far as the bounds on what it was not taught ask for it.
 
 A study goes on until its lesson is known well, and the last part of the way buys little: on handbooks, seven tenths of
 a change answered as many questions as the whole, at a quarter of the damage (docs/decisions/008-tempering.md).
@@ -23,9 +23,10 @@ _ROOM = 0.5
 def temper(
     engine: Engine, gate: Gate, candidate: Slot, start: Tensor, served: Slot | None, bounds: GateSettings
 ) -> float:
-    """Keep the largest share of the change from `start` (flat float32 weights) that leaves general text room.
+    """Keep the largest share of the change from `start` (flat float32 weights) that leaves general text room, and other
+    prompts within their bound.
 
-    Where no share leaves room it is the largest one within the bound, and the whole change where none is: the verdict
+    Where no share leaves room it is the largest one within both bounds, and the whole change where none is: the verdict
     then says why it is refused. Returns the share; the optimizer state stays as it is.
     """
     before, limit = gate.retention(served), bounds.max_retention_nats
@@ -39,10 +40,11 @@ def temper(
     for share in SHARES:
         settle(share)
         lost = gate.retention(candidate)
+        if lost > max(aim, limit) or gate.divergence(candidate) > bounds.max_kl_prior:
+            continue
         if lost <= aim:
             return share
-        if lost <= limit and within is None:
-            within = share
+        within = within or share
     settle(within or 1.0)
     return within or 1.0
 
