@@ -87,17 +87,20 @@ def test_a_harmless_change_is_left_as_it_is_to_the_bit(engine: Engine):
 @pytest.mark.parametrize(
     ("apart", "harm", "share"),
     [
-        (lambda s: 1.2 * s, lambda s: 0.0, 0.8),
+        ((0.0, 1.2), (0.0, 0.0), 0.8),
         # What other prompts allow leaves general text too little room: the largest share within both bounds.
-        (lambda s: 1.2 * s, lambda s: 0.06 + 0.05 * s, 0.8),
+        ((0.0, 1.2), (0.06, 0.05), 0.8),
         # Nothing helps: the whole change stands and will be refused.
-        (lambda s: 3.0, lambda s: 0.0, 1.0),
+        ((3.0, 0.0), (0.0, 0.0), 1.0),
     ],
 )
 def test_other_prompts_are_kept_within_their_bound(
-    engine: Engine, apart: Callable[[float], float], harm: Callable[[float], float], share: float
+    engine: Engine, apart: tuple[float, float], harm: tuple[float, float], share: float
 ):
+    def line(of: tuple[float, float]) -> Callable[[float], float]:
+        return lambda share: of[0] + of[1] * share
+
     slot, start = changed(engine)
-    scale = Scale(start, harm, apart=apart)
+    scale = Scale(start, line(harm), apart=line(apart))
     assert temper(engine, scale, slot, start, None, BOUNDS) == share  # type: ignore[arg-type]
     assert torch.allclose(slot.master - start, torch.full_like(start, share), atol=1e-6)
