@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -92,6 +93,7 @@ def test_a_harmless_change_is_left_as_it_is_to_the_bit(engine: Engine):
         ((0.0, 1.2), (0.06, 0.05), 0.8),
         # Nothing helps: the whole change stands and will be refused.
         ((3.0, 0.0), (0.0, 0.0), 1.0),
+        ((math.nan, 0.0), (0.0, 0.0), 1.0),
     ],
 )
 def test_other_prompts_are_kept_within_their_bound(
@@ -104,3 +106,9 @@ def test_other_prompts_are_kept_within_their_bound(
     scale = Scale(start, line(harm), apart=line(apart))
     assert temper(engine, scale, slot, start, None, BOUNDS) == share  # type: ignore[arg-type]
     assert torch.allclose(slot.master - start, torch.full_like(start, share), atol=1e-6)
+
+
+def test_a_figure_that_is_no_number_fits_nowhere(engine: Engine):
+    slot, start = changed(engine)
+    scale = Scale(start, lambda share: math.nan if share > 0.85 else 0.08)
+    assert temper(engine, scale, slot, start, None, BOUNDS) == 0.8  # type: ignore[arg-type]

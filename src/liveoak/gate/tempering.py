@@ -40,11 +40,11 @@ def temper(
     for share in SHARES:
         settle(share)
         lost = gate.retention(candidate)
-        if lost > max(aim, limit) or gate.divergence(candidate) > bounds.max_kl_prior:
-            continue
-        if lost <= aim:
+        fits = lost <= max(aim, limit) and gate.divergence(candidate) <= bounds.max_kl_prior
+        if fits and lost <= aim:
             return share
-        within = within or share
+        if fits and within is None:
+            within = share
     settle(within or 1.0)
     return within or 1.0
 
