@@ -141,6 +141,9 @@ def test_points_beyond_time_or_memory_are_left_out():
         ("liveoak::attend", [[1, 2, 4, 5], [1, 2, 4, 5]], "attention"),
         ("aten::mul", [[7, 10], [10]], "elementwise"),
         ("aten::copy_", [[7, 10], [7, 10]], "elementwise"),
+        ("liveoak::linear", [[7, 10], [4, 10, 8], []], "head_loss"),
+        ("liveoak::linear", [[7, 10], [4, 10, 16], []], "head_loss"),
+        ("liveoak::linear", [[7, 10], [2, 10, 8], []], "linear"),
     ],
 )
 def test_operators_are_told_apart_by_the_shapes_they_work_on(name: str, shapes: list[list[int]], group: str):

@@ -75,12 +75,17 @@ def group_of(name: str, shapes: Sequence[Sequence[int]], shape: Shape, rank: int
     if any(len(one) == 1 and one[0] == rank * shape.adapter_per_rank for one in sizes) or "adam" in plain:
         return "optimizer"
     if name == _OURS:
-        return "linear"
+        return "head_loss" if any(_in_panels(one, shape.vocabulary) for one in sizes) else "linear"
     if any(word in plain for word in _PRODUCTS):
         return _product(sizes, shape, rank)
     if any(word in plain for word in _ATTENTION):
         return "attention"
     return "elementwise"
+
+
+def _in_panels(size: tuple[int, ...], outputs: int) -> bool:
+    """Whether a weight of this shape has so many outputs in panels: whole, or two in each number."""
+    return len(size) == 3 and any(0 <= size[0] * each - outputs < each for each in (size[2], 2 * size[2]))
 
 
 def _product(sizes: Sequence[tuple[int, ...]], shape: Shape, rank: int) -> str:
