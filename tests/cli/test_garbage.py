@@ -1,12 +1,10 @@
 """When a process of ours looks for garbage."""
 
 import gc
-import weakref
 
 import pytest
 
 from liveoak import cli, garbage
-from liveoak.engine import only_team
 
 
 def test_a_command_looks_seldom_and_is_exempt_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,25 +37,3 @@ def test_a_process_of_ours_looks_seldom_until_it_is_told_to_look_as_usual() -> N
     assert gc.get_threshold() != usual
     garbage.look_as_usual()
     assert gc.get_threshold() == usual and gc.get_freeze_count() > frozen
-
-
-def test_an_error_of_work_does_not_hold_itself() -> None:
-    class Held:
-        pass
-
-    refs: list[weakref.ref[Held]] = []
-
-    def fail() -> None:
-        held = Held()
-        refs.append(weakref.ref(held))
-        raise ValueError("no")
-
-    gc.disable()
-    try:
-        with only_team(1) as scheduler:
-            for _ in range(3):
-                with pytest.raises(ValueError, match="no"):
-                    scheduler.run(fail)
-        assert [ref() for ref in refs] == [None] * 3
-    finally:
-        gc.enable()

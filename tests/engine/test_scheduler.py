@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -366,3 +367,25 @@ def test_only_the_computing_thread_has_a_team_and_python_is_given_back_quickly()
     assert (torch.get_num_threads(), sys.getswitchinterval()) == before
     with pytest.raises(Unavailable):
         scheduler.run(lambda: 7)
+
+
+def test_an_error_of_work_does_not_hold_itself() -> None:
+    class Held:
+        pass
+
+    refs: list[weakref.ref[Held]] = []
+
+    def fail() -> None:
+        held = Held()
+        refs.append(weakref.ref(held))
+        raise ValueError("no")
+
+    gc.disable()
+    try:
+        with only_team(1) as scheduler:
+            for _ in range(3):
+                with pytest.raises(ValueError, match="no"):
+                    scheduler.run(fail)
+        assert [ref() for ref in refs] == [None] * 3
+    finally:
+        gc.enable()

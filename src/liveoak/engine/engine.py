@@ -7,8 +7,9 @@ learning breathes at every layer, forward and backward, so that a reply is delay
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from collections.abc import Sequence as Seq
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -234,29 +235,35 @@ class Engine:
         """What runs steps, if it makes the logits that whole passes made of the samples."""
         pool = Pool(capacity=TRIAL_PLACES, dtype=self.dtype, device=self.device)
         stepper = Stepper(self._decoder, self.bank, self._head, pool=pool, cache=cache)
-        try:
+        with self._tried("steps", stepper.undo):
             for slot, own in tried.items():
                 found = self._scaled(stepped_logits(stepper, samples, slot, pool))
                 require_same(found, own, what="compiled steps", dtype=self.dtype)
-        except Exception as error:  # the border: whatever other code does with our steps
-            stepper.undo()
-            if isinstance(error, Unavailable):
-                raise
-            raise Unavailable(f"steps of {type(self.model).__name__} cannot be run: {error}") from error
         return stepper
 
     def _fuse(self, samples: Seq[Seq[int]], tried: Mapping[Slot | None, Tensor]) -> None:
         """Have our operators run passes, if they make the logits that the model's own code made of the samples."""
-        undo, self._fused, self.bank.fused = fuse(self._decoder), True, True
-        try:
+        give_back, self._fused, self.bank.fused = fuse(self._decoder), True, True
+
+        def undo() -> None:
+            give_back()
+            self._fused = self.bank.fused = False
+
+        with self._tried("fused passes", undo):
             for slot, own in tried.items():
                 require_same(self._whole(samples, slot), own, what="fused passes", dtype=self.dtype)
-        except Exception as error:  # the border: whatever other code does with our operators
+
+    @contextmanager
+    def _tried(self, what: str, undo: Callable[[], None]) -> Generator[None]:
+        """The border to other code that runs inside: where it breaks, or makes other logits, `what` is undone."""
+        try:
+            yield
+        except Unavailable:
             undo()
-            self._fused = self.bank.fused = False
-            if isinstance(error, Unavailable):
-                raise
-            raise Unavailable(f"fused passes of {type(self.model).__name__} cannot be run: {error}") from error
+            raise
+        except Exception as error:
+            undo()
+            raise Unavailable(f"{what} of {type(self.model).__name__} cannot be run: {error}") from error
 
     def _stretch(self, samples: Seq[Seq[int]], own: Tensor) -> None:
         """Let passes go through some of the layers, if two stretches make the logits `own` that one pass made."""

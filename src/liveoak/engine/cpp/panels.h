@@ -17,7 +17,6 @@ constexpr int PANEL = 2 * LANES;
 constexpr int ROWS = REGISTERS >= 32 ? 12 : 6;  // at a time: two sums each, and some registers free
 static_assert(ROWS <= 16, "loops over them are to be unrolled");
 constexpr int64_t BLOCK = 96;                   // rows that stay near while all panels pass by
-constexpr int64_t FAR = 1 << 13;                // bytes between a weight that is used and one that is asked for
 
 inline int64_t count_for(int64_t outputs) { return (outputs + PANEL - 1) / PANEL; }
 
@@ -51,7 +50,7 @@ inline void add_up(const float* x, const P* w, int64_t inputs, Sums* sums) {
     if constexpr (first)
       if (i % every == 0)
         UNROLLED for (int byte = 0; byte < bytes; byte += 64)
-          __builtin_prefetch(reinterpret_cast<const char*>(own) + FAR + byte);
+          __builtin_prefetch(reinterpret_cast<const char*>(own) + rows::FAR + byte);
     const Both both = unfold(own);
     UNROLLED for (int r = 0; r < rows; r++) {
       const Lanes one = all(x[r * inputs + i]);
