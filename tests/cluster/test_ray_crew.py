@@ -11,9 +11,13 @@ import crew_work
 import numpy as np
 import pytest
 
+from liveoak.adapters import digest
 from liveoak.cluster import RayCrew, Terms
-from liveoak.crew import Alone, Failure, Shared, average
+from liveoak.config import Settings
+from liveoak.crew import Alone, Crew, Failure, Shared, average
 from liveoak.errors import LiveoakError, Unavailable
+from liveoak.runtime.training.orders import TrainOrder
+from liveoak.runtime.training.training import open_training
 
 PATIENT = Terms(arrival=240, patience=240)
 WEIGHTS = np.linspace(-1, 1, 300_001, dtype=np.float32)
@@ -65,6 +69,28 @@ def test_a_node_that_dies_in_the_middle_costs_only_what_it_was_doing(nodes: Any,
         usual = average(Alone(), crew_work.push_on, WEIGHTS, tasks)
         assert spread.gradient.tobytes() == usual.gradient.tobytes() and spread.failed == {}, "as without the loss"
         assert dict(crew.map(crew_work.double, range(3))) == {0: 0, 1: 2, 2: 4}, "one is left, and goes on"
+
+
+def trained(crew: Crew, folder: Path, mark: Path) -> tuple[list[float], str]:
+    """Rewards and a digest of the weights of two rounds."""
+    order = TrainOrder(
+        world="deadly_pages:source", options={"mark": str(mark)}, streams=3, lives=2, dense=0.5, begin=False, examined=1
+    )
+    with crew, open_training(folder, order, Settings(threads=1), crew=crew) as training:
+        return [line["reward"] for line in training.rounds(2)], digest(training.outer.slow)
+
+
+def test_a_training_goes_on_where_a_node_dies_and_ends_on_the_same_weights(nodes: Any, tmp_path: Path):
+    nodes.have(2)
+    mark = tmp_path / "under-way"
+    killer = threading.Thread(target=lambda: nodes.kill(_when_written(mark)))
+    killer.start()
+    try:
+        spread = trained(RayCrew(nodes.address, terms=PATIENT), tmp_path / "spread", mark)
+    finally:
+        killer.join()
+    assert len(nodes.names) == 1
+    assert spread == trained(Alone(), tmp_path / "alone", mark)
 
 
 def test_without_any_node_left_it_ends_with_a_reason(nodes: Any, tmp_path: Path):

@@ -38,6 +38,7 @@ def by_hand(weights: Weights, task: str) -> Push:
     return Push(
         gradient=np.array(gradient, np.float32) * weights[0],
         weight={"a": 1.0, "b": 3.0, "negative": -1.0, "nothing": 0.0}.get(task, 1.0),
+        losses={"a": {"reward": 1.0, "exam": 2.0}, "b": {"reward": 7.0}}.get(task, {}),
     )
 
 
@@ -45,6 +46,7 @@ def test_the_sum_over_the_weights_by_hand():
     found = average(Alone(), by_hand, 2 * ONES, ["a", "b"])
     assert found.gradient.tolist() == [3.0, 1.0, 1.0] and found.gradient.dtype == np.float32
     assert found.weight == 4 and found.failed == {}
+    assert found.losses == {"reward": 2.0, "exam": 2.0}
 
 
 def test_what_cannot_count_is_told_and_the_rest_counts():

@@ -90,6 +90,30 @@ def test_what_is_found_again_makes_the_same_figures(
         again = engine.infer(lambda batch=batch: engine.wanted(batch, readings))
         assert torch.allclose(found, whole, atol=TOLERANCE)
         assert torch.allclose(again, whole, atol=TOLERANCE)
+        kept = restored(readings)
+        for _ in range(2):
+            assert torch.equal(engine.infer(lambda batch=batch, kept=kept: engine.wanted(batch, kept)), again)
+
+
+def restored(readings: Readings) -> Readings:
+    """What another process finds."""
+    kept = {name: tensor.clone() for name, tensor in readings.kept().items()}
+    return Readings.restored(kept, layer=readings.layer, dtype=torch.float32, device=torch.device("cpu"))
+
+
+def test_what_was_kept_is_not_run_elsewhere_and_anything_else_begins_anew() -> None:
+    engine = engine_of("llama")
+    slot, other = slot_of(engine, 1), slot_of(engine, 1, seed=4)
+    readings = engine.readings([slot])
+    known, more = batch_of(slot, (0, 1), (10,)), batch_of(other, (0, 2), (10,))
+    engine.infer(lambda: engine.wanted(known, readings))
+    elsewhere = restored(readings)
+    with rows_of(engine, 0) as below, rows_of(engine, 2) as above:
+        engine.infer(lambda: engine.wanted(batch_of(other, (1, 0), (10,)), elsewhere))
+        assert (below, above) == ([], [2 * 5]), "whoever speaks"
+        found = engine.infer(lambda: engine.wanted(more, elsewhere))
+        assert (below, above[1:]) == ([9 + 2 * 15], [9 + 2 * 10, 2 * 5])
+    assert torch.allclose(found, engine.infer(lambda: engine.wanted(more)), atol=TOLERANCE)
 
 
 def test_only_what_is_said_is_run_again_and_only_in_the_upper_layers() -> None:

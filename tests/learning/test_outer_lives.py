@@ -16,10 +16,12 @@ from liveoak.errors import BadSettings
 from liveoak.learning.outer.beginning import BeginningSettings, begin
 from liveoak.learning.outer.credit import exams_together, lot_of
 from liveoak.learning.outer.life import Cast, LifeSettings, Lives, Sight, rewarded
-from liveoak.learning.outer.outer import Outer, OuterSettings
+from liveoak.learning.outer.outer import Outer
 from liveoak.learning.outer.policies import FIXED, always, at_random, mediocre
 from liveoak.learning.outer.pricing import Prices
+from liveoak.learning.outer.settings import OuterSettings
 from liveoak.learning.outer.tools import LEARN, NOTE, PLAIN, SKIP, Act
+from liveoak.learning.outer.work import Here
 from liveoak.learning.recipe import Recipe
 from liveoak.learning.update import AdamSettings, Update, descend
 from liveoak.priors import load_prior
@@ -50,6 +52,10 @@ def slow(engine: Engine) -> Slot:
 def lives(engine: Engine, **settings: object) -> Lives:
     given = LifeSettings(steps=30, **settings)  # pyright: ignore[reportArgumentType]
     return Lives(engine, Decoder(engine, kind="study"), given, RECIPE)
+
+
+def outer_of(lives: Lives, slow: Slot, settings: OuterSettings, prices: Prices | None = None) -> Outer:
+    return Outer(lives.engine, slow, Here(lives, LEDGER.material, prices or Prices(), settings), settings)
 
 
 def cast(streams: int, each: int = 1) -> list[Cast]:
@@ -173,7 +179,7 @@ def test_the_exams_gradient_is_of_the_questions_as_they_were_put(engine: Engine,
 def test_an_outer_loop_without_decisions_learns_from_exams_alone(engine: Engine, slow: Slot):
     settings = OuterSettings(streams=2, lives=1, decides=False, exam=1.0)
     quick = Lives(engine, Decoder(engine, kind="study"), LifeSettings(steps=2), RECIPE)
-    outer = Outer(quick, slow.fork(), LEDGER.material, Prices(), settings)
+    outer = outer_of(quick, slow.fork(), settings)
     done = outer.round()
     assert [one.count("learn") for one in done.accounts] == [6, 6]
     assert (set(done.losses), done.steps, done.failures) == ({"exam"}, 1, ())
@@ -205,13 +211,8 @@ def test_learning_becomes_rarer_where_it_is_dear_and_commoner_where_it_is_paid_f
         slot = engine.bank.new_slot(rank=4, seed=0)
         begin(lives(engine), slot, LEDGER.material, BeginningSettings(steps=20, skill=0.0))
         # No study: what is to be seen is the sign of the credit.
-        outer = Outer(
-            Lives(engine, Decoder(engine, kind="study"), LifeSettings(steps=1), RECIPE),
-            slot,
-            LEDGER.material,
-            prices,
-            OuterSettings(streams=2, lives=4, rate=5e-4),
-        )
+        bare = Lives(engine, Decoder(engine, kind="study"), LifeSettings(steps=1), RECIPE)
+        outer = outer_of(bare, slot, OuterSettings(streams=2, lives=4, rate=5e-4), prices)
         told = [sum(one.count("learn") for one in done.accounts) / 8 for done in outer.rounds(6)]
         rates[name] = (told[0], told[-1])
     assert rates["dear"][1] < 0.5 * rates["dear"][0]
@@ -219,8 +220,7 @@ def test_learning_becomes_rarer_where_it_is_dear_and_commoner_where_it_is_paid_f
 
 
 def test_a_round_in_which_nothing_had_credit_changes_nothing_and_says_why(engine: Engine, slow: Slot):
-    outer = Outer(lives(engine), slow, LEDGER.material, Prices(), OuterSettings(streams=1, lives=2, rate=1e-3))
-    outer.lives = lives(engine, acts=(SKIP,))
+    outer = outer_of(lives(engine, acts=(SKIP,)), slow, OuterSettings(streams=1, lives=2, rate=1e-3))
     before = slow.master.clone()
     done = outer.round()
     assert (done.steps, done.losses) == (0, {})

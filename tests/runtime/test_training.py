@@ -11,12 +11,15 @@ from tiny_priors import tiny_engine
 
 from liveoak.adapters import digest
 from liveoak.config import GateSettings, Settings
+from liveoak.crew import Alone, Crew, Processes
 from liveoak.engine import Engine
-from liveoak.errors import BadSettings, Conflict, NotAllowed, NotFound, StorageError
+from liveoak.errors import BadSettings, Conflict, LearningError, NotAllowed, NotFound, StorageError
 from liveoak.experience import Experience
 from liveoak.runtime import Runtime
 from liveoak.runtime.diary import read_metrics
 from liveoak.runtime.training.adopting import adopt, check_home
+from liveoak.runtime.training.afar import Afar
+from liveoak.runtime.training.examined import ArmFigures
 from liveoak.runtime.training.orders import TRAIN_ORDERS, TrainOrder, is_taught
 from liveoak.runtime.training.training import Training, open_training
 from liveoak.worlds import About, Material, Question
@@ -99,6 +102,42 @@ def test_a_folder_is_one_process_s_and_its_orders_do_not_change(tmp_path: Path, 
         Training(tmp_path, ORDER.model_copy(update={"price_noted": 1.0}), engine, SETTINGS)
     with pytest.raises(NotFound, match="no training in"):
         TRAIN_ORDERS.read(tmp_path / "nowhere")
+
+
+DEADLY = ORDER.model_copy(update={"world": "deadly_pages:source", "streams": 3, "begin": False, "exam": 0.5})
+
+
+def lived_by(crew: Crew, folder: Path) -> tuple[list[dict[str, Any]], str, list[ArmFigures]]:
+    """The metrics, a digest of the weights, and the exams of a training of two rounds."""
+    order = DEADLY.model_copy(update={"options": {"mark": str(folder.with_suffix(".mark"))}})
+    with crew, open_training(folder, order, SETTINGS, crew=crew) as training:
+        lines = [{k: v for k, v in line.items() if k != "seconds"} for line in training.rounds(2)]
+        return lines, digest(training.outer.slow), list(training.examine())
+
+
+def test_a_training_is_the_same_by_one_worker_and_by_many_and_when_one_dies(tmp_path: Path):
+    alone = lived_by(Alone(), tmp_path / "alone")
+    assert not (tmp_path / "alone.mark").exists()
+    assert [line["lives"] for line in alone[0]] == [6, 6]
+    assert [line["failures"] for line in alone[0]] == [[], []]
+    assert all(line["steps"] > 1 and line["losses"] for line in alone[0]), "one along the exams, the rest along acts"
+    many = lived_by(Processes(2), tmp_path / "many")
+    assert (tmp_path / "many.mark").exists(), "a worker died"
+    assert many == alone
+
+
+def test_a_life_whose_workers_all_die_is_a_failure_of_its_round_and_exams_are_all_or_nothing(tmp_path: Path):
+    order = DEADLY.model_copy(update={"options": {"mark": str(tmp_path / "mark")}})
+    with Processes(1, retries=0) as crew, open_training(tmp_path / "cut", order, SETTINGS, crew=crew) as training:
+        (line,) = training.rounds(1)
+        assert line["lives"] == 4
+        (failure,) = line["failures"]
+        assert failure == "stream 1: its process ended with exit code -9"
+        far = Afar(crew, training.order.model_copy(update={"fingerprint": "other"}), SETTINGS)
+        with pytest.raises(LearningError, match="2 of 2 exams were not sat: Conflict: prior 'scratch' has fingerprint"):
+            far.accounts(training.outer.slow, "random", range(2))
+        (lot, *_) = far.lots(training.outer.slow, [0])
+        assert lot.accounts == () and lot.failures[0].startswith("stream 0: Conflict")
 
 
 class Pages:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +16,7 @@ from liveoak.cli.live import events_in, world_options
 from liveoak.cli.options import Options, takes_options
 from liveoak.cli.screen import loading, notice, print_json, print_table
 from liveoak.config import Settings
+from liveoak.crew import Crew
 from liveoak.errors import BadSettings, LearningError, UserError
 
 if TYPE_CHECKING:
@@ -78,6 +79,14 @@ def train(
         bool, typer.Option("--keep", help="Serve what came of it: a version of --agent in --home, if the gate agrees.")
     ] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write event files into --out too.")] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Have lives lived by so many processes of one thread.", show_default=False),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Have lives lived on a cluster: auto (Ray), ray://HOST or HOST.", show_default=False),
+    ] = None,
 ) -> None:
     """Let an agent learn what to teach itself: lives in which more is read than fits its window, then an exam.
 
@@ -116,10 +125,28 @@ def train(
         )
         if (folder / TRAIN_ORDERS.name).exists():
             raise UserError(f"{str(folder)!r} holds a training already: go on with --resume, or take another --out")
-    _train(options, folder, order, rounds, tensorboard=tensorboard, keep=keep)
+    _train(options, folder, order, rounds, tensorboard=tensorboard, keep=keep, crew=_crew(jobs, cluster))
 
 
-def _train(options: Options, folder: Path, order: TrainOrder, rounds: int, *, tensorboard: bool, keep: bool) -> None:
+def _crew(jobs: int | None, cluster: str | None) -> AbstractContextManager[Crew | None]:
+    """Who lives the lives; None: this process."""
+    if jobs is None and cluster is None:
+        return nullcontext()
+    from liveoak.cluster import hire_at
+
+    return hire_at(cluster or "local")(jobs)
+
+
+def _train(
+    options: Options,
+    folder: Path,
+    order: TrainOrder,
+    rounds: int,
+    *,
+    tensorboard: bool,
+    keep: bool,
+    crew: AbstractContextManager[Crew | None],
+) -> None:
     from liveoak.runtime.diary import read_metrics
     from liveoak.runtime.training.adopting import check_home
     from liveoak.runtime.training.training import open_training
@@ -128,8 +155,9 @@ def _train(options: Options, folder: Path, order: TrainOrder, rounds: int, *, te
     if keep:
         check_home(settings, options.who)
     with ExitStack() as stack:
+        hired = stack.enter_context(crew)
         with loading(order.prior) as on_fetch:
-            training = stack.enter_context(open_training(folder, order, settings, on_fetch))
+            training = stack.enter_context(open_training(folder, order, settings, on_fetch, crew=hired))
         events = events_in(folder, stack) if tensorboard else None
         title = f"{order.world} on {order.prior}"
         curve = stack.enter_context(Curve(title, rounds, counts="rounds", shows="reward"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -28,6 +28,8 @@ class Push:
     gradient: Weights
     """(N,) as the weights."""
     weight: float
+    losses: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Sums by name, which are averaged alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,6 +39,8 @@ class Average:
     gradient: Weights
     """(N,)"""
     weight: float
+    losses: Mapping[str, float]
+    """By name, over the weights of those that have it."""
     failed: Mapping[int, Failure]
     """Tasks that are not in it, by place."""
 
@@ -52,6 +56,7 @@ def average(crew: Crew, work: Callable[[Weights, T], Push], weights: Weights, ta
     """
     total = np.zeros(weights.shape, np.float64)
     counted = 0.0
+    sums: dict[str, tuple[float, float]] = {}
     failed: dict[int, Failure] = {}
     for number, push in _in_order(crew.map_with(weights, work, tasks)):
         fault = push if isinstance(push, Failure) else _fault(push, weights)
@@ -60,11 +65,15 @@ def average(crew: Crew, work: Callable[[Weights, T], Push], weights: Weights, ta
             continue
         total += push.gradient
         counted += push.weight
+        for name, value in push.losses.items():
+            before, weight = sums.get(name, (0.0, 0.0))
+            sums[name] = before + value, weight + push.weight
     if counted <= 0:
         reasons = "; ".join(sorted({one.error for one in failed.values()})) or f"{len(tasks)} tasks of no weight"
         raise LearningError(f"no gradient to average over {len(tasks)} tasks: {reasons}")
     mean: NDArray[np.float32] = (total / counted).astype(np.float32)
-    return Average(gradient=mean, weight=counted, failed=failed)
+    losses = {name: value / weight for name, (value, weight) in sums.items() if weight}
+    return Average(gradient=mean, weight=counted, losses=losses, failed=failed)
 
 
 def _in_order(found: Iterable[tuple[int, Push | Failure]]) -> Iterable[tuple[int, Push | Failure]]:

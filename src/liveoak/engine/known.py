@@ -18,6 +18,7 @@ from torch import Tensor
 from liveoak.engine.batch import Sequence, portions
 from liveoak.engine.decoder import Decoder, Request
 from liveoak.engine.engine import SLICE, Engine
+from liveoak.engine.readings import Readings
 from liveoak.errors import StorageError
 
 _SUM = "sha256"
@@ -56,6 +57,26 @@ class Known:
             found = make()
             _keep(path, found)
         return found
+
+    def readings(self, name: str, batch: Seq[Sequence]) -> Readings:
+        """What the prior reads of a batch whose sequences stand under the slots to be asked about, or others that
+        change the same layers and speak up at the same places.
+
+        Raises:
+            StorageError: it cannot be kept in the cache.
+        """
+        engine = self._engine
+        slots = [sequence.slot for sequence in batch if sequence.slot is not None]
+        fresh = engine.readings(slots)
+
+        def make() -> dict[str, Tensor]:
+            for some in portions(batch, SLICE):
+                engine.infer(lambda some=some: engine.wanted(some, fresh))
+            return fresh.kept()
+
+        of = repr((fresh.layer, [(one.ids, one.slot and one.slot.invocation) for one in batch]))
+        found = self.get(name, of, make)
+        return Readings.restored(found, layer=fresh.layer, dtype=engine.dtype, device=engine.device)
 
     def said(self, name: str, decoder: Decoder, requests: Seq[Request]) -> list[Said]:
         """What the prior replies to these.

@@ -7,6 +7,7 @@ said is run, in the upper layers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from liveoak.engine.pool import Pool
 ROOM = 512 << 20
 """Bytes of keys and values that are kept; with more all are let go, and what comes again is read again."""
 _FIRST_PLACES = 256
+_KINDS = ("keys", "values")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,6 +84,8 @@ class Readings:
         self._states: Tensor | None = None
         """(places below, width): what the first changed layer is handed."""
         self._root = _Node()
+        self._closed = False
+        """Restored: nothing can follow what it holds, for which keys and values of the layers below are missing."""
 
     def lay(self, batch: Seq[Sequence], read: int) -> Laid:
         """Find the tokens of a batch, whose first `read` sequences are read by the prior, and make room for others.
@@ -89,6 +93,8 @@ class Readings:
         Those in `below` and `above` count as known from now on: if they are not run, all must be forgotten.
         """
         batch = batch if self.layer else batch[:read]
+        if self._closed and not self._has(batch, read):
+            self.forget()
         lengths = [len(sequence.ids) for sequence in batch]
         self._make_room(sum(lengths) if self.layer else 0, sum(lengths[:read]))
         laid = Laid(below=Unread.none(), above=Unread.none(), handed=[], read=[], said=[])
@@ -134,8 +140,63 @@ class Readings:
         assert self._states is not None
         return self._states[torch.tensor(places, device=self._states.device)]
 
+    def kept(self) -> dict[str, Tensor]:
+        """All that passes over what is known need, to be restored elsewhere: no keys and values of the layers below."""
+        nodes: list[tuple[int, int, int, int]] = []
+        waiting = [(self._root, -1)]
+        while waiting:
+            node, number = waiting.pop()
+            for token, child in node.following.items():
+                waiting.append((child, len(nodes)))
+                nodes.append((number, token, child.below, child.above))
+        found = {"nodes": torch.tensor(nodes, dtype=torch.long).view(-1, 4)}
+        if self._states is not None:
+            found["states"] = self._states[: 1 + max((below for _, _, below, _ in nodes), default=-1)].cpu()
+        above = 1 + max((above for *_, above in nodes), default=-1)
+        for layer, pair in self.above.stores.items():
+            for kind, store in zip(_KINDS, pair, strict=True):
+                found[f"{kind}.{layer}"] = store[:above].cpu()
+        return found
+
+    @classmethod
+    def restored(cls, kept: Mapping[str, Tensor], *, layer: int, dtype: torch.dtype, device: torch.device) -> Readings:
+        """What was `kept`. Where it is asked for anything else, it forgets all, and goes on as any other."""
+        found = cls(layer=layer, dtype=dtype, device=device)
+        nodes: list[_Node] = []
+        rows: list[list[int]] = kept["nodes"].tolist()
+        for parent, token, below, above in rows:
+            node = _Node()
+            node.below, node.above = below, above
+            (nodes[parent] if parent >= 0 else found._root).following[token] = node
+            nodes.append(node)
+        if "states" in kept:
+            found._states = kept["states"].to(device)
+        held = 1 + max((above for *_, above in rows), default=-1)
+        found.above.grow(held)
+        found.above.take(found.above.capacity)
+        write = torch.arange(held, device=device)
+        for number in sorted(int(name.rpartition(".")[2]) for name in kept if name.startswith(_KINDS[0])):
+            keys, values = (kept[f"{kind}.{number}"].to(device) for kind in _KINDS)
+            found.above.update(number, write, keys, values)
+        found._closed = True
+        return found
+
+    def _has(self, batch: Seq[Sequence], read: int) -> bool:
+        """Whether it holds every token of a batch."""
+        ends: list[_Node] = []
+        for number, sequence in enumerate(batch):
+            node = self._root if sequence.prefix is None else ends[sequence.prefix]
+            for token in sequence.ids:
+                found = node.following.get(token)
+                if found is None or (self.layer and found.below < 0) or (number < read and found.above < 0):
+                    return False
+                node = found
+            ends.append(node)
+        return True
+
     def forget(self) -> None:
         """Everything."""
+        self._closed = False
         self._root = _Node()
         self.below.clear()
         self.above.clear()

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from liveoak.adapters import Slot
 from liveoak.config import GateSettings
-from liveoak.engine import SLICE, Decoder, Engine, Known, Request, Said, portions
+from liveoak.engine import SLICE, Decoder, Engine, Known, Readings, Request, Said, portions
 from liveoak.engine import Sequence as Tokens
 from liveoak.records import QA, Message, Probe, Sampling
 from liveoak.worlds import answered
@@ -48,6 +48,8 @@ class Gate:
         self._known = Known(engine, cache)
         self._measured: dict[tuple[str, int], float] = {}
         """Figures of weights, by their stamp."""
+        self._read: dict[tuple[int, tuple[int, ...]], Readings] = {}
+        """What the prior reads of the gate's texts, by what adapters leave of it."""
 
     def probe(
         self, served: Slot | None, candidate: Slot, held_out: Sequence[QA], earlier: Sequence[QA]
@@ -142,10 +144,11 @@ class Gate:
 
     def _costs(self, slot: Slot | None) -> Tensor:
         """(P): nats of each token of the general text, a slice at a time, so that a GPU is never held long."""
-        engine = self._engine
+        engine, readings = self._engine, self._readings(slot)
 
         def measure(some: Sequence[Tokens]) -> Tensor:
-            logits = engine.logits([replace(tokens, ids=tokens.ids[:-1], slot=slot) for tokens in some])
+            under = [replace(tokens, ids=tokens.ids[:-1], slot=slot) for tokens in some]
+            logits = engine.head(engine.wanted(under, readings))
             following = torch.tensor([token for tokens in some for token in tokens.ids[1:]], device=logits.device)
             return cross_entropy(logits, following, reduction="none")
 
@@ -153,14 +156,26 @@ class Gate:
 
     def _divergences(self, said: Sequence[Said], slot: Slot) -> Tensor:
         """(P): KL(prior || slot) at each place of these replies."""
-        engine = self._engine
+        engine, readings = self._engine, self._readings(slot)
 
         def measure() -> Tensor:
             prior = engine.head(torch.cat([one.states for one in said])).log_softmax(-1)
-            current = engine.logits([replace(one.sequence, slot=slot) for one in said]).log_softmax(-1)
+            under = [replace(one.sequence, slot=slot) for one in said]
+            current = engine.head(engine.wanted(under, readings)).log_softmax(-1)
             return (prior.exp() * (prior - current)).sum(-1)
 
         return engine.infer(measure)
+
+    def _readings(self, slot: Slot | None) -> Readings | None:
+        """Of all texts that figures are measured on; None where there is nothing that a slot would leave as it is."""
+        if slot is None or not (slot.first or slot.invocation):
+            return None
+        key = (slot.first, slot.invocation)
+        if key not in self._read:
+            texts = [replace(tokens, ids=tokens.ids[:-1], slot=slot) for tokens in self._general]
+            replies = [replace(one.sequence, slot=slot) for some in self._replies for one in some]
+            self._read[key] = self._known.readings("gate-read", [*texts, *replies])
+        return self._read[key]
 
 
 def _probe(name: str, unit: str, before: float, after: float, limit: float, passed: bool, n: int) -> Probe:

@@ -19,9 +19,9 @@ from liveoak.lab.order import Order
 from liveoak.lab.outer.trial import KNOWING, Trial, run
 from liveoak.lab.results import Figure, Results, figure_over
 from liveoak.learning.outer.life import LifeSettings
-from liveoak.learning.outer.outer import OuterSettings
 from liveoak.learning.outer.policies import AFTER, FIXED, START
 from liveoak.learning.outer.pricing import Prices
+from liveoak.learning.outer.settings import OuterSettings
 from liveoak.worlds.built_in.ledger import Ledger
 
 PRICE = 0.15

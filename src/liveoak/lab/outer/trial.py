@@ -18,10 +18,12 @@ from liveoak.adapters import Slot
 from liveoak.engine import Decoder, Engine, only_team
 from liveoak.learning.outer.beginning import BeginningSettings, begin
 from liveoak.learning.outer.life import Cast, LifeSettings, Lives, Outcome, Policy
-from liveoak.learning.outer.outer import Outer, OuterSettings
+from liveoak.learning.outer.outer import Outer
 from liveoak.learning.outer.policies import AFTER, FIXED, START, mediocre
 from liveoak.learning.outer.pricing import Prices, mean
 from liveoak.learning.outer.recipe import TAUGHT
+from liveoak.learning.outer.settings import OuterSettings
+from liveoak.learning.outer.work import Here
 from liveoak.priors import load_prior
 from liveoak.worlds import Material, seed_of
 from liveoak.worlds.built_in.ledger import Ledger
@@ -74,7 +76,7 @@ def _lived(trial: Trial, engine: Engine) -> dict[str, float]:
         ways: Mapping[str, Policy] = {**FIXED, KNOWING: mediocre(1.0)}
         for name, policy in ways.items():
             figures |= examined.by(name, slow, policy)
-    outer = Outer(lives, slow, material, trial.prices, trial.outer)
+    outer = Outer(engine, slow, Here(lives, material, trial.prices, trial.outer), trial.outer)
     failed = 0
     for done in outer.rounds(trial.rounds):
         failed += len(done.failures)

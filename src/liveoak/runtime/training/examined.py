@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from pydantic import BaseModel, ConfigDict
 
 from liveoak.adapters import Slot
-from liveoak.learning.outer.life import Cast, Lives, Policy
 from liveoak.learning.outer.policies import FIXED, START
 from liveoak.learning.outer.pricing import Prices, mean
-from liveoak.worlds import Material, seed_of
-
-_FAR = 2_000_000
-"""Where held-out streams begin, so that no act is drawn by the same chance as one of a training stream."""
+from liveoak.learning.outer.work import ITSELF, Arm, Work
 
 
 class ArmFigures(BaseModel):
@@ -37,22 +31,18 @@ class ArmFigures(BaseModel):
 class Examiner:
     """Examines weights, or a policy in their place. Draws nothing that training draws."""
 
-    def __init__(self, lives: Lives, material: Callable[[int], Material], prices: Prices, count: int) -> None:
-        self._lives, self._prices = lives, prices
-        self._cast = [
-            Cast(stream=_FAR + place, number=0, material=material(seed_of("held_out", place))) for place in range(count)
-        ]
+    def __init__(self, work: Work, prices: Prices, count: int) -> None:
+        self._work, self._prices, self._count = work, prices, count
 
     def before(self, slow: Slot) -> tuple[ArmFigures, ...]:
         """The start, and the ways that nobody learned."""
-        arms: Mapping[str, Policy | None] = {START: None, **FIXED}
-        return tuple(self.by(arm, slow, 0, policy) for arm, policy in arms.items())
+        return self.by(START, slow, 0), *(self.by(arm, slow, 0, arm) for arm in FIXED)
 
-    def by(self, arm: str, slow: Slot, rounds: int, policy: Policy | None = None) -> ArmFigures:
-        accounts = [one.account for one in self._lives.live(self._cast, slow, policy)]
+    def by(self, name: str, slow: Slot, rounds: int, arm: Arm = ITSELF) -> ArmFigures:
+        accounts = self._work.accounts(slow, arm, range(self._count))
         worths = tuple(one.reward(self._prices) for one in accounts)
         return ArmFigures(
-            arm=arm,
+            arm=name,
             rounds=rounds,
             reward=sum(worths) / len(worths),
             right=mean(accounts, lambda one: one.right),

@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from liveoak.learning.outer.beginning import BeginningSettings
 from liveoak.learning.outer.life import LifeSettings
-from liveoak.learning.outer.outer import OuterSettings
 from liveoak.learning.outer.pricing import Prices
 from liveoak.learning.outer.recipe import TAUGHT
+from liveoak.learning.outer.settings import OuterSettings
 from liveoak.learning.outer.tools import GRADED, PLAIN
 from liveoak.learning.recipe import Recipe
 from liveoak.runtime.kept import OrderFile

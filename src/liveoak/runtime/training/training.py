@@ -14,7 +14,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,27 +22,24 @@ from pydantic import TypeAdapter, ValidationError
 
 from liveoak.adapters import Slot, load_snapshot, save_snapshot
 from liveoak.config import Settings
-from liveoak.engine import Decoder, Engine, only_team
+from liveoak.crew import Crew
+from liveoak.engine import Engine, only_team
 from liveoak.errors import StorageError
-from liveoak.gate import Gate
-from liveoak.learning.general import anchors
 from liveoak.learning.objective import Example
 from liveoak.learning.outer.beginning import begin
-from liveoak.learning.outer.life import Lives
 from liveoak.learning.outer.outer import Outer, OuterRound
 from liveoak.learning.outer.policies import AFTER
 from liveoak.learning.outer.pricing import mean
-from liveoak.runtime.device import compile_steps, load_engine
+from liveoak.learning.outer.work import Work
 from liveoak.runtime.diary import Diary
 from liveoak.runtime.kept import Checkpoints, hold
+from liveoak.runtime.training.afar import Afar
 from liveoak.runtime.training.examined import ArmFigures, Examiner
-from liveoak.runtime.training.orders import TRAIN_ORDERS, TrainOrder, is_taught, recipe_of
-from liveoak.worlds import Material
+from liveoak.runtime.training.orders import TRAIN_ORDERS, TrainOrder
+from liveoak.runtime.training.site import anchors_for, engine_for, site_of
 from liveoak.worlds.registry import source
 
 _EXAMS = TypeAdapter(tuple[ArmFigures, ...])
-_MATERIALS = 256
-"""Streams held in memory, since a policy looks at each entry of them."""
 
 
 class Training:
@@ -57,8 +53,10 @@ class Training:
         settings: Settings,
         *,
         anchors: Sequence[Example] = (),
+        crew: Crew | None = None,
     ) -> None:
-        """Begin, or go on where the folder's latest sound checkpoint is. Of `settings` the gate's part is used.
+        """Begin, or go on where the folder's latest sound checkpoint is. Of `settings` the gate's part is used. With a
+        `crew`, which is entered, lives and gradients are its workers' work.
 
         Raises:
             Conflict: another process holds the folder, or it holds a training of other orders.
@@ -67,21 +65,8 @@ class Training:
             LearningError: the imitation start diverged.
         """
         self.order = order = order.model_copy(update={"fingerprint": engine.prior.fingerprint})
-        prices, outer = order.prices, order.outer
-        made = source(order.world, **order.options)
-        taught = is_taught(made)
-        self._engine, self._seed, self._recipe = engine, order.seed, recipe_of(taught)
-        self._material: Callable[[int], Material] = lru_cache(maxsize=_MATERIALS)(made.material)
-        decoder = Decoder(engine, kind="study")
-        self._lives = Lives(
-            engine,
-            decoder,
-            order.living(taught),
-            self._recipe,
-            anchors=anchors,
-            damage=Gate(engine, decoder, settings.gate, settings.cache).retention if prices.damage else None,
-            seed=order.seed,
-        )
+        self._engine, self._site = engine, site_of(order, engine, settings, anchors)
+        work: Work = self._site.here if crew is None else Afar(crew, order, settings)
         self.folder = folder
         self._checkpoints = Checkpoints(folder=folder, what="training")
         self.diary = Diary(folder / "metrics.jsonl")
@@ -90,8 +75,8 @@ class Training:
             TRAIN_ORDERS.agree(folder, order)
             slow, begun = self._slow()
             self.diary.cut(begun)
-            self.outer = Outer(self._lives, slow, self._material, prices, outer, begun=begun)
-            self._examiner = Examiner(self._lives, self._material, prices, order.examined)
+            self.outer = Outer(engine, slow, work, order.outer, begun=begun)
+            self._examiner = Examiner(work, order.prices, order.examined)
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -150,9 +135,9 @@ class Training:
         found = self._checkpoints.latest(lambda path: load_snapshot(bank, path))
         if found is not None:
             return found
-        slow = bank.new_slot(rank=self._recipe.rank, seed=self._seed)
+        slow = bank.new_slot(rank=self._site.recipe.rank, seed=self.order.seed)
         if self.order.begin:
-            begin(self._lives, slow, self._material, self.order.beginning, seed=self._seed)
+            begin(self._site.lives, slow, self._site.material, self.order.beginning, seed=self.order.seed)
         self._checkpoints.keep(0, lambda path: save_snapshot(slow, path))
         return slow, 0
 
@@ -175,7 +160,7 @@ class Training:
             "round": done.number,
             "rounds": done.number + 1,
             "lives": len(accounts),
-            "reward": mean(accounts, lambda one: one.reward(self.outer.prices)),
+            "reward": mean(accounts, lambda one: one.reward(self.order.prices)),
             "right": mean(accounts, lambda one: one.right),
             "learned": mean(accounts, lambda one: one.count("learn")),
             "noted": mean(accounts, lambda one: one.count("note")),
@@ -189,26 +174,22 @@ class Training:
 
 @contextmanager
 def open_training(
-    folder: Path, order: TrainOrder, settings: Settings, on_fetch: Callable[[str, int, int], None] | None = None
+    folder: Path,
+    order: TrainOrder,
+    settings: Settings,
+    on_fetch: Callable[[str, int, int], None] | None = None,
+    *,
+    crew: Crew | None = None,
 ) -> Generator[Training]:
-    """A training with a prior of its own, in one computing thread.
+    """A training with a prior of its own, in one computing thread; with a `crew`, by its workers.
 
     Raises:
         what `load_prior` and `Training` raise.
     """
-    # A million parameters are as fast in float32, and what was sampled is then exactly what is learned from.
-    dtype = "float32" if order.prior == "scratch" else settings.dtype
-    made = source(order.world, **order.options)
-
-    def load() -> Engine:
-        engine = load_engine(settings, scheduler, on_fetch, prior=order.prior, dtype=dtype)
-        compile_steps(engine, settings.compile, settings.cache)
-        return engine
-
+    # Before a prior is loaded.
+    source(order.world, **order.options)
     with only_team(settings.team) as scheduler:
-        engine = scheduler.run(load)
-        held: Sequence[Example] = ()
-        if recipe_of(is_taught(made)).anchors and order.prior != "scratch":
-            held = anchors(engine, Decoder(engine, kind="study"), settings.cache)
-        with Training(folder, order, engine, settings, anchors=held) as training:
+        engine = engine_for(order, settings, scheduler, on_fetch)
+        held = anchors_for(order, engine, settings)
+        with Training(folder, order, engine, settings, anchors=held, crew=crew) as training:
             yield training
