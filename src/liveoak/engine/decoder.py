@@ -30,6 +30,9 @@ CACHE_TOKENS = 16_384
 """Places of the pool: prompts and replies under way, and finished ones that may be found again."""
 MAX_RUNNING = 32
 """Replies under way at once; further ones wait."""
+BURST = 16
+"""Steps of `generate` between two hand-overs to the computing thread: one a step took 7 to 16 % of decoding on two
+cores, which the team fills."""
 WORTH_WAITING = 16
 """Tokens of common beginning for which a new request waits a step instead of running them again."""
 
@@ -192,8 +195,15 @@ class Decoder:
                 ticket.cancelled = True
             raise
         while not all(ticket.done.is_set() for ticket in tickets):
-            self.step()
+            self.engine.infer(lambda: self._burst(tickets), self._kind)
         return [ticket.result() for ticket in tickets]
+
+    def _burst(self, tickets: Sequence[Ticket]) -> None:
+        for _ in range(BURST):
+            self._step()
+            if all(ticket.done.is_set() for ticket in tickets):
+                return
+            self.engine.breathe()
 
     def step(self) -> bool:
         """One token for each reply under way. False when there was nothing to do."""
