@@ -42,9 +42,11 @@ def test_a_training_runs_goes_on_and_tells_what_came_of_it(cli: Cli, tmp_path: P
 @pytest.mark.usefixtures("home")
 def test_lives_are_lived_by_others_where_that_is_asked_for(cli: Cli, tmp_path: Path) -> None:
     out = str(tmp_path / "training")
-    ran = cli("train", *TINY, "--out", out, "--rounds", "1", "--jobs", "1", "--json")
+    alone = ("--no-decides", "--exam", "1")
+    ran = cli("train", *TINY, *alone, "--out", out, "--rounds", "1", "--jobs", "1", "--json")
     assert ran.code == 0, ran.err
     assert [(line["rounds"], line["lives"]) for line in ran.json["rounds"]] == [(1, 2)]
+    assert [(line["learned"], line["steps"]) for line in ran.json["rounds"]] == [(6, 1)]
     assert [one["arm"] for one in ran.json["exams"]][-1] == "after"
 
 
@@ -62,6 +64,8 @@ def test_lives_are_lived_by_others_where_that_is_asked_for(cli: Cli, tmp_path: P
         (["ledger", "--keep", "--author", "bob"], 2, "may not give the agent trained weights"),
         (["ledger", "--cluster", "two words"], 2, "expected local, auto, ray://HOST"),
         (["ledger", "--jobs", "0"], 2, "--jobs"),
+        (["ledger", "--no-decides"], 2, "exam = 0.0: Value error, expected more than 0 where nothing is decided"),
+        (["ledger", "--steps", "0"], 2, "steps = 0"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_a_model_loads(

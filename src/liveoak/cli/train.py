@@ -56,6 +56,17 @@ def train(
     exam: Annotated[
         float, typer.Option(help="Weight of making true answers likelier where a study ends, beside the acts.")
     ] = 0.0,
+    decides: Annotated[
+        bool,
+        typer.Option("--decides/--no-decides", help="Choose what is learned, or learn all and be taught by --exam."),
+    ] = True,
+    graded: Annotated[
+        bool, typer.Option("--graded/--no-graded", help="Texts: choose an effort too, or always a medium one.")
+    ] = True,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Texts: steps of a study (as effort and length ask).", show_default=False),
+    ] = None,
     rate: Annotated[float, typer.Option(help="Learning rate of the slow weights.")] = 4e-4,
     begin: Annotated[
         bool | None,
@@ -116,6 +127,9 @@ def train(
             price_damage=price_damage,
             dense=dense,
             exam=exam,
+            decides=decides,
+            graded=graded,
+            steps=steps,
             rate=rate,
             begin=prior == "scratch" if begin is None else begin,
             window=window,

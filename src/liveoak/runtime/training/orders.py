@@ -42,7 +42,7 @@ class TrainOrder(BaseModel):
     price_noted: float = Field(default=0.0, ge=0)
     price_damage: float = Field(default=0.0, ge=0)
     dense: float = Field(default=0.0, ge=0, le=1)
-    exam: float = Field(default=0.0, ge=0)
+    exam: float = Field(default=0.0, ge=0, validate_default=True)
     rate: float = Field(default=4e-4, gt=0)
     begin: bool = True
     begin_steps: int = Field(default=60, ge=1)
@@ -61,6 +61,13 @@ class TrainOrder(BaseModel):
         if lives < 2 and info.data.get("decides", True):
             raise ValueError("expected 2 or more, which are compared with each other")
         return lives
+
+    @field_validator("exam")
+    @classmethod
+    def _taught(cls, exam: float, info: ValidationInfo) -> float:
+        if not exam and not info.data.get("decides", True):
+            raise ValueError("expected more than 0 where nothing is decided: exams alone teach then")
+        return exam
 
     @property
     def prices(self) -> Prices:
