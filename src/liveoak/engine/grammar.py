@@ -14,12 +14,16 @@ from torch import Tensor
 from liveoak.errors import LiveoakError, UserError
 from liveoak.records import Sampling
 
+_REMEMBERED = 32
+"""Grammars that are kept made."""
+
 
 class Grammars:
     """Makes matchers for one tokenizer."""
 
     def __init__(self, hf_tokenizer: Any, vocabulary: int, stop_ids: frozenset[int]) -> None:
         self._tokenizer: Any = None
+        self._made: dict[str, Any] = {}
         self._hf, self._vocabulary, self._stop_ids = hf_tokenizer, vocabulary, stop_ids
 
     def matcher(self, sampling: Sampling) -> Matcher | None:
@@ -44,10 +48,18 @@ class Grammars:
             self._tokenizer = llguidance.hf.from_tokenizer(
                 self._hf, n_vocab=self._vocabulary, eos_token=sorted(self._stop_ids)
             )
-        problem: str = LLMatcher.validate_grammar(grammar, self._tokenizer)
-        if problem:
-            raise UserError(f"the reply's grammar cannot be followed: {problem}")
-        return Matcher(LLMatcher(self._tokenizer, grammar), self._vocabulary)
+        return Matcher(self._begun(grammar).deep_copy(), self._vocabulary)
+
+    def _begun(self, grammar: str) -> Any:
+        """A matcher at its beginning. Making one takes a millisecond, and many requests follow the same grammar."""
+        if grammar not in self._made:
+            problem: str = LLMatcher.validate_grammar(grammar, self._tokenizer)
+            if problem:
+                raise UserError(f"the reply's grammar cannot be followed: {problem}")
+            if len(self._made) >= _REMEMBERED:
+                del self._made[next(iter(self._made))]
+            self._made[grammar] = LLMatcher(self._tokenizer, grammar)
+        return self._made[grammar]
 
 
 class Matcher:

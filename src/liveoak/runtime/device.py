@@ -71,14 +71,16 @@ def load_engine(
     return Engine(found, scheduler)
 
 
-def compile_steps(engine: Engine, wanted: str, cache: Path) -> None:
-    """Compile steps of decoding as the setting `compile` says.
+def compile_steps(engine: Engine, wanted: str, cache: Path, *, least: int | None = None) -> None:
+    """Compile steps of decoding as the setting `compile` says; `auto` leaves out priors of fewer numbers than `least`,
+    which is `WORTH_COMPILING` unless given.
 
     Raises:
         Unavailable, StorageError: they were asked for, and cannot be.
     """
     size = sum(parameter.numel() for parameter in engine.model.parameters())
-    if wanted == "off" or (wanted == "auto" and (engine.device.type != "cpu" or size < WORTH_COMPILING)):
+    tiny = size < (WORTH_COMPILING if least is None else least)
+    if wanted == "off" or (wanted == "auto" and (engine.device.type != "cpu" or tiny)):
         return
     try:
         engine.compile(cache.expanduser())

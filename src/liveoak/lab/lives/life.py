@@ -18,7 +18,8 @@ from typing import Any
 import torch
 
 from liveoak.adapters import Slot
-from liveoak.engine import Decoder, Engine, only_team
+from liveoak.config import Settings
+from liveoak.engine import Decoder, Engine, Scheduler, only_team
 from liveoak.errors import LearningError
 from liveoak.lab.lives.bit_meter import BitMeter, outcome_entropy
 from liveoak.lab.lives.exhibits import Exhibits, exhibits, nats
@@ -27,6 +28,7 @@ from liveoak.learning.demonstrating import demonstrated
 from liveoak.learning.learner import Learner
 from liveoak.learning.transcript import Layout
 from liveoak.priors import Prior, load_prior
+from liveoak.runtime.device import compile_steps
 from liveoak.runtime.living import Living, LivingSettings, mean_score
 from liveoak.runtime.scenes import Attempt
 from liveoak.worlds import World, seeds, world
@@ -90,14 +92,24 @@ def live(life: Life) -> Figures:
     """
     began = time.perf_counter()
     with only_team(1) as scheduler:
-        engine = scheduler.run(lambda: Engine(scratch(), scheduler))
-        figures = _Account(life, engine).lived()
+        figures = _Account(life, scratch_engine(scheduler)).lived()
     return figures | {"cell_seconds": time.perf_counter() - began}
 
 
 def scratch() -> Prior:
     """The prior of every cell. The seed of a life draws adapters and actions, not the prior."""
     return load_prior("scratch", cache=Path("unused"), dtype=torch.float32)
+
+
+def scratch_engine(scheduler: Scheduler) -> Engine:
+    """An engine over it, to live thousands of episodes: compiled where that can be done."""
+
+    def load() -> Engine:
+        engine = Engine(scratch(), scheduler)
+        compile_steps(engine, "auto", Settings().cache, least=0)
+        return engine
+
+    return scheduler.run(load)
 
 
 class _Account:

@@ -10,12 +10,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
-
-import torch
 
 from liveoak.adapters import Slot
 from liveoak.engine import Decoder, Engine, only_team
+from liveoak.lab.lives.life import scratch_engine
 from liveoak.learning.outer.beginning import BeginningSettings, begin
 from liveoak.learning.outer.life import Cast, LifeSettings, Lives, Outcome, Policy
 from liveoak.learning.outer.outer import Outer
@@ -24,7 +22,6 @@ from liveoak.learning.outer.pricing import Prices, mean
 from liveoak.learning.outer.recipe import TAUGHT
 from liveoak.learning.outer.settings import OuterSettings
 from liveoak.learning.outer.work import Here
-from liveoak.priors import load_prior
 from liveoak.worlds import Material, seed_of
 from liveoak.worlds.built_in.ledger import Ledger
 
@@ -59,9 +56,7 @@ def run(trial: Trial) -> dict[str, float]:
     """The whole trial with a prior of random weights, in one thread."""
     began = time.perf_counter()
     with only_team(1) as scheduler:
-        prior = load_prior("scratch", cache=Path("unused"), dtype=torch.float32)
-        engine = scheduler.run(lambda: Engine(prior, scheduler))
-        figures = _lived(trial, engine)
+        figures = _lived(trial, scratch_engine(scheduler))
     return figures | {"cell_seconds": time.perf_counter() - began}
 
 
