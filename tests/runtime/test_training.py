@@ -15,6 +15,7 @@ from liveoak.crew import Alone, Crew, Processes
 from liveoak.engine import Engine
 from liveoak.errors import BadSettings, Conflict, LearningError, NotAllowed, NotFound, StorageError
 from liveoak.experience import Experience
+from liveoak.learning.objective import Example
 from liveoak.runtime import Runtime
 from liveoak.runtime.diary import read_metrics
 from liveoak.runtime.training.adopting import adopt, check_home
@@ -107,6 +108,9 @@ def test_a_folder_is_one_process_s_and_its_orders_do_not_change(tmp_path: Path, 
 DEADLY = ORDER.model_copy(update={"world": "deadly_pages:source", "streams": 3, "begin": False, "exam": 0.5})
 
 
+ACTS = (Example(signal="imitation", ids=(3, 4), wanted=(0,), credit=(1.0,), targets=(4,)),)
+
+
 def lived_by(crew: Crew, folder: Path) -> tuple[list[dict[str, Any]], str, list[ArmFigures]]:
     """The metrics, a digest of the weights, and the exams of a training of two rounds."""
     order = DEADLY.model_copy(update={"options": {"mark": str(folder.with_suffix(".mark"))}})
@@ -136,6 +140,8 @@ def test_a_life_whose_workers_all_die_is_a_failure_of_its_round_and_exams_are_al
         far = Afar(crew, training.order.model_copy(update={"fingerprint": "other"}), SETTINGS)
         with pytest.raises(LearningError, match="2 of 2 exams were not sat: Conflict: prior 'scratch' has fingerprint"):
             far.accounts(training.outer.slow, "random", range(2))
+        with pytest.raises(LearningError, match="no gradient to average over 1 tasks: Conflict"):
+            far.gradient(training.outer.slow, ACTS)
         (lot, *_) = far.lots(training.outer.slow, [0])
         assert lot.accounts == () and lot.failures[0].startswith("stream 0: Conflict")
 

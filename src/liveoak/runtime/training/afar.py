@@ -84,8 +84,14 @@ class Afar:
         ]
 
     def gradient(self, slow: Slot, acts: Sequence[Example]) -> Gradient:
+        """
+        Raises:
+            LearningError: a part of it was not computed; without that it would be another one.
+        """
         pieces = [Acts(self._given, tuple(acts[start : start + PIECE])) for start in range(0, len(acts), PIECE)]
         found = average(self._crew, pushed, _flat(slow), pieces)
+        if found.failed:
+            raise LearningError(_told("gradients were not computed", list(found.failed.values()), len(pieces)))
         return Gradient(
             flat=torch.from_numpy(found.gradient).to(slow.master.device),
             losses=dict(found.losses),
@@ -99,14 +105,16 @@ class Afar:
             LearningError: a life was not lived, without which arms cannot be compared.
         """
         found = self._each(slow, examined, [Examined(self._given, arm, place) for place in places])
-        kept = [one for one in found if not isinstance(one, Failure)]
-        if len(kept) < len(found):
-            reasons = dict.fromkeys(one.error for one in found if isinstance(one, Failure))
-            raise LearningError(f"{len(found) - len(kept)} of {len(found)} exams were not sat: {'; '.join(reasons)}")
-        return kept
+        if lost := [one for one in found if isinstance(one, Failure)]:
+            raise LearningError(_told("exams were not sat", lost, len(found)))
+        return [one for one in found if not isinstance(one, Failure)]
 
     def _each(self, slow: Slot, work: Callable[[Weights, T], R], tasks: Sequence[T]) -> list[R | Failure]:
         return Shared(self._crew, work).run(_flat(slow), tasks)
+
+
+def _told(what: str, lost: Sequence[Failure], count: int) -> str:
+    return f"{len(lost)} of {count} {what}: {'; '.join(dict.fromkeys(one.error for one in lost))}"
 
 
 def lived(weights: Weights, task: Lived) -> Lot:
