@@ -27,10 +27,12 @@ from liveoak.lab.passages import Passage, squad_passages
 from liveoak.lab.recipes import plain_reading
 from liveoak.lab.results import Figure, Results, figure, figure_over, new_results
 from liveoak.learning.recipe import Recipe
-from liveoak.records import Lesson, Proof
+from liveoak.records import Effort, Lesson, Proof
 from liveoak.worlds import HandbookFact
 
 OURS, BASELINE = "as served", "raw text, merged as one goes"
+EFFORT: Effort = "high"
+"""Of every lesson: what is to be kept must have been learned, and medium effort teaches passages next to nothing."""
 
 
 class Pupil(Examinee, Protocol):
@@ -69,6 +71,7 @@ def experiment(order: Order) -> Results:
         "recipes": {name: asdict(recipe) for name, recipe in recipes().items()},
         "passages": [passage.title for passage in passages],
         "first": order.first,
+        "effort": EFFORT,
     }
     parts = Parts(order.folder / "parts" / "sequence", {**config, "liveoak": __version__})
     machine: list[Machine] = []
@@ -107,7 +110,7 @@ def live(
     kept = seconds = 0.0
     for place, passage in enumerate(passages):
         tell(f"passage {place + 1} of {len(passages)}, {passage.title}")
-        proof = pupil.learn(Lesson(id=f"passage-{place}", topic=passage.title, source=passage.text))
+        proof = pupil.learn(Lesson(id=f"passage-{place}", topic=passage.title, source=passage.text, effort=EFFORT))
         kept += proof.verdict.kept
         seconds += proof.seconds
         figures |= _figures("fresh", place, _asked(pupil, facts[place], None))
