@@ -72,12 +72,12 @@ def test_a_node_that_dies_in_the_middle_costs_only_what_it_was_doing(nodes: Any,
 
 
 def trained(crew: Crew, folder: Path, mark: Path) -> tuple[list[float], str]:
-    """Rewards and a digest of the weights of two rounds."""
+    """The reward and a digest of the weights of one round."""
     order = TrainOrder(
-        world="deadly_pages:source", options={"mark": str(mark)}, streams=3, lives=2, dense=0.5, begin=False, examined=1
+        world="deadly_pages:source", options={"mark": str(mark)}, streams=2, lives=2, dense=0.5, begin=False, examined=1
     )
     with crew, open_training(folder, order, Settings(threads=1), crew=crew) as training:
-        return [line["reward"] for line in training.rounds(2)], digest(training.outer.slow)
+        return [line["reward"] for line in training.rounds(1)], digest(training.outer.slow)
 
 
 def test_a_training_goes_on_where_a_node_dies_and_ends_on_the_same_weights(nodes: Any, tmp_path: Path):
