@@ -16,10 +16,10 @@ from liveoak.cli.live import events_in, world_options
 from liveoak.cli.options import Options, takes_options
 from liveoak.cli.screen import loading, notice, print_json, print_table
 from liveoak.config import Settings
-from liveoak.crew import Crew
 from liveoak.errors import BadSettings, LearningError, UserError
 
 if TYPE_CHECKING:
+    from liveoak.crew import Crew
     from liveoak.runtime.training.adopting import Adopted
     from liveoak.runtime.training.examined import ArmFigures
     from liveoak.runtime.training.orders import TrainOrder

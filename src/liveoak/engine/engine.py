@@ -178,9 +178,10 @@ class Engine:
             start += len(sequence.ids)
         return hidden.index_select(0, torch.tensor(places, dtype=torch.long, device=self.device))
 
-    def logits(self, batch: Seq[Sequence]) -> Tensor:
-        """Next-token logits (P, V), in float32 or wider, at the wanted positions of each sequence in order."""
-        return self.head(self.wanted(batch))
+    def logits(self, batch: Seq[Sequence], readings: Readings | None = None) -> Tensor:
+        """Next-token logits (P, V), in float32 or wider, at the wanted positions of each sequence in order.
+        `readings` as for `wanted`."""
+        return self.head(self.wanted(batch, readings))
 
     def head(self, hidden: Tensor) -> Tensor:
         """Logits (P, V), in float32 or wider, of hidden states (P, width)."""

@@ -148,7 +148,7 @@ class Gate:
 
         def measure(some: Sequence[Tokens]) -> Tensor:
             under = [replace(tokens, ids=tokens.ids[:-1], slot=slot) for tokens in some]
-            logits = engine.head(engine.wanted(under, readings))
+            logits = engine.logits(under, readings)
             following = torch.tensor([token for tokens in some for token in tokens.ids[1:]], device=logits.device)
             return cross_entropy(logits, following, reduction="none")
 
@@ -161,7 +161,7 @@ class Gate:
         def measure() -> Tensor:
             prior = engine.head(torch.cat([one.states for one in said])).log_softmax(-1)
             under = [replace(one.sequence, slot=slot) for one in said]
-            current = engine.head(engine.wanted(under, readings)).log_softmax(-1)
+            current = engine.logits(under, readings).log_softmax(-1)
             return (prior.exp() * (prior - current)).sum(-1)
 
         return engine.infer(measure)
