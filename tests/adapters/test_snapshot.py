@@ -14,8 +14,9 @@ from tiny_priors import some_ids, stirred, tiny_engine, tiny_model
 from liveoak.adapters import Bank, Slot, digest, load_snapshot, save_snapshot
 from liveoak.engine import Engine
 from liveoak.errors import Conflict, StorageError
+from liveoak.learning.adam import AdamSettings
 from liveoak.learning.objective import Example
-from liveoak.learning.update import AdamSettings, Update
+from liveoak.learning.update import Update
 
 
 @pytest.fixture

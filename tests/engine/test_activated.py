@@ -14,9 +14,10 @@ from tolerances import TOLERANCES
 
 from liveoak.adapters import Slot
 from liveoak.engine import Completion, Decoder, Engine, Request, Sequence
+from liveoak.learning.adam import AdamSettings
 from liveoak.learning.objective import Example
 from liveoak.learning.slices import by_reply, share_beginning
-from liveoak.learning.update import AdamSettings, Gradient, Stride, Update, gradients_together
+from liveoak.learning.update import Gradient, Stride, Update, gradients_together
 from liveoak.records import Sampling
 
 TOLERANCE = TOLERANCES["packed"].float32

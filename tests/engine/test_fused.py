@@ -19,8 +19,9 @@ from liveoak.config import load_settings
 from liveoak.engine import Engine, Sequence, fused, kernels, stepper
 from liveoak.engine.batch import Plan, Row
 from liveoak.errors import Unavailable
+from liveoak.learning.adam import AdamSettings
 from liveoak.learning.objective import Example
-from liveoak.learning.update import AdamSettings, Stride, Update, gradients_together
+from liveoak.learning.update import Stride, Update, gradients_together
 
 FORMATS = {torch.float32: 2e-5, torch.bfloat16: 2e-2}
 """Number formats, with the share of the largest figure that rounding may move one by."""

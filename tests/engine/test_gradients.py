@@ -13,8 +13,9 @@ from torch import Tensor
 
 from liveoak.adapters import Slot
 from liveoak.engine import Engine, Sequence
+from liveoak.learning.adam import AdamSettings
 from liveoak.learning.objective import ANCHOR, Example, losses, normalisers, total
-from liveoak.learning.update import AdamSettings, Step, Stride, Update, step_together
+from liveoak.learning.update import Step, Stride, Update, step_together
 
 LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 

@@ -16,8 +16,9 @@ from tolerances import TOLERANCES
 from liveoak.adapters import Slot, load_snapshot, save_snapshot
 from liveoak.engine import SLICE, Completion, Decoder, Engine, Request, Sequence
 from liveoak.engine import decoder as decoder_module
+from liveoak.learning.adam import AdamSettings
 from liveoak.learning.objective import Example, losses, normalisers, total
-from liveoak.learning.update import AdamSettings, Update
+from liveoak.learning.update import Update
 from liveoak.records import Sampling
 
 DTYPES = (torch.float64, torch.float32, torch.bfloat16)

@@ -19,8 +19,9 @@ from liveoak.engine import Engine, Readings
 from liveoak.engine import Sequence as Tokens
 from liveoak.engine import engine as engine_module
 from liveoak.errors import Unavailable
+from liveoak.learning.adam import AdamSettings
 from liveoak.learning.objective import Example
-from liveoak.learning.update import AdamSettings, Step, Stride, Update, step_together
+from liveoak.learning.update import Step, Stride, Update, step_together
 
 FAMILIES = ("llama", "mistral", "qwen3", "gemma3", "gemma2", "granite")
 TOLERANCE = TOLERANCES["packed"].float32

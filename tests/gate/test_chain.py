@@ -19,8 +19,9 @@ from liveoak.experience import Experience
 from liveoak.gate import Chain
 from liveoak.gate import chain as chain_module
 from liveoak.gate.shelf import size_of
+from liveoak.learning.adam import AdamSettings
 from liveoak.learning.objective import Example
-from liveoak.learning.update import AdamSettings, Update
+from liveoak.learning.update import Update
 from liveoak.records import Lesson, Session, Verdict, Version
 
 KEPT = Verdict(kept=True, reasons=(), probes=())

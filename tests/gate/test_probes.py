@@ -17,8 +17,9 @@ from liveoak.engine import Sequence as Tokens
 from liveoak.errors import LiveoakError
 from liveoak.gate import Gate, judge
 from liveoak.gate.probes import PROMPTS
+from liveoak.learning.adam import AdamSettings
 from liveoak.learning.objective import Example
-from liveoak.learning.update import AdamSettings, Update
+from liveoak.learning.update import Update
 from liveoak.records import QA, Message, Origin, Sampling
 from liveoak.signals import imitation
 

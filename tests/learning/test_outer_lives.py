@@ -13,6 +13,7 @@ import torch
 from liveoak.adapters import Slot
 from liveoak.engine import Decoder, Engine, only_team
 from liveoak.errors import BadSettings
+from liveoak.learning.adam import AdamSettings
 from liveoak.learning.outer.beginning import BeginningSettings, begin
 from liveoak.learning.outer.credit import exams_together, lot_of
 from liveoak.learning.outer.life import Cast, LifeSettings, Lives, Sight, rewarded
@@ -23,7 +24,7 @@ from liveoak.learning.outer.settings import OuterSettings
 from liveoak.learning.outer.tools import LEARN, NOTE, PLAIN, SKIP, Act
 from liveoak.learning.outer.work import Here
 from liveoak.learning.recipe import Recipe
-from liveoak.learning.update import AdamSettings, Update, descend
+from liveoak.learning.update import Update, descend
 from liveoak.priors import load_prior
 from liveoak.signals import RewardSettings
 from liveoak.worlds import Entry, seed_of

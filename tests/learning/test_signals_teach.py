@@ -10,9 +10,10 @@ import torch
 from liveoak.adapters import Slot
 from liveoak.engine import Decoder, Engine, Request
 from liveoak.engine import Sequence as Tokens
+from liveoak.learning.adam import AdamSettings
 from liveoak.learning.crediting import credited
 from liveoak.learning.objective import Example, losses, normalisers, total
-from liveoak.learning.update import AdamSettings, Update
+from liveoak.learning.update import Update
 from liveoak.priors import load_prior
 from liveoak.records import Origin, Rendered, Sampling, Span
 from liveoak.signals import Acted, Episode, reward, transition

@@ -16,9 +16,10 @@ from tolerances import TOLERANCES
 from liveoak.adapters import Slot, load_snapshot, save_snapshot
 from liveoak.engine import Engine
 from liveoak.errors import LearningError
+from liveoak.learning.adam import AdamSettings
 from liveoak.learning.objective import ANCHOR, Example
 from liveoak.learning.slices import passes
-from liveoak.learning.update import AdamSettings, Step, Stride, Update, step_together
+from liveoak.learning.update import Step, Stride, Update, step_together
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16]
 

@@ -19,9 +19,10 @@ from liveoak.engine import Engine, Readings
 from liveoak.engine import Sequence as Tokens
 from liveoak.errors import LearningError
 from liveoak.learning import update as update_module
+from liveoak.learning.adam import AdamSettings
 from liveoak.learning.objective import ANCHOR, Example, losses, normalisers, total
 from liveoak.learning.slices import SHARED, share_beginning, slices
-from liveoak.learning.update import AdamSettings, Update
+from liveoak.learning.update import Update
 from liveoak.priors import load_prior
 
 NOTHING_KNOWN = 6.2

@@ -99,6 +99,9 @@ class Slot:
         self.gradient_pairs: list[tuple[Tensor, Tensor] | None] = []
         self.first_moment: Tensor | None = None
         self.second_moment: Tensor | None = None
+        self.gram: Tensor | None = None
+        """(M, R, R), of `matrices` in order: of each one's gradients across its ranks. None: second moments are kept
+        along no axes but the numbers' own."""
         self.steps = 0
         """Optimizer steps so far."""
         self._initialise(seed)
@@ -108,11 +111,12 @@ class Slot:
 
     def _initialise(self, seed: int) -> None:
         generator = torch.Generator().manual_seed(seed)
-        for a, _ in self._views(self.master):
+        for a, _ in self.matrices(self.master):
             bound = 1 / math.sqrt(a.shape[1])
             a.copy_(torch.empty(a.shape).uniform_(-bound, bound, generator=generator))
 
-    def _views(self, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
+    def matrices(self, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Views (a, b) of what is laid out as `master`, of each target that it changes."""
         views: list[tuple[Tensor, Tensor]] = []
         offset = 0
         for target in self.layout.targets[self.first :]:
@@ -123,12 +127,12 @@ class Slot:
         return views
 
     def _at_targets(self, flat: Tensor) -> list[tuple[Tensor, Tensor] | None]:
-        return [None] * self.first + self._views(flat)
+        return [None] * self.first + self.matrices(flat)
 
     def named_master(self) -> dict[str, tuple[Tensor, Tensor]]:
         """Views (a, b) of the float32 weights by the names of the targets that it changes."""
         own = self.layout.targets[self.first :]
-        return {target.name: pair for target, pair in zip(own, self._views(self.master), strict=True)}
+        return {target.name: pair for target, pair in zip(own, self.matrices(self.master), strict=True)}
 
     @property
     def activated(self) -> bool:
@@ -173,13 +177,13 @@ class Slot:
 
     def forget_steps(self) -> None:
         """Let go of the optimizer's state: the weights are the beginning of something else."""
-        self.first_moment = self.second_moment = None
+        self.first_moment = self.second_moment = self.gram = None
         self.steps = 0
 
     def slim(self) -> None:
         """Keep what passes read alone, a third of the memory in bfloat16. It can be neither trained nor saved then."""
         self.master = self.master.new_empty(0)
-        self.first_moment = self.second_moment = None
+        self.first_moment = self.second_moment = self.gram = None
 
     def fork(self) -> Slot:
         """A copy that can be trained without changing this one."""
@@ -196,6 +200,7 @@ class Slot:
         twin.steps = self.steps
         if self.first_moment is not None and self.second_moment is not None:
             twin.first_moment, twin.second_moment = self.first_moment.clone(), self.second_moment.clone()
+            twin.gram = None if self.gram is None else self.gram.clone()
         twin.publish()
         return twin
 

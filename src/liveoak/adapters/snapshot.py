@@ -82,6 +82,7 @@ def load_snapshot(bank: Bank, folder: Path, *, optimizer: bool = True) -> Slot:
     if optimizer and "first_moment" in tensors:
         slot.first_moment = tensors["first_moment"].to(bank.device)
         slot.second_moment = tensors["second_moment"].to(bank.device)
+        slot.gram = tensors["gram"].to(bank.device) if "gram" in tensors else None
     slot.steps = steps
     slot.publish()
     return slot
@@ -98,7 +99,12 @@ def _facts(slot: Slot) -> dict[str, Any]:
 def _tensors(slot: Slot) -> dict[str, torch.Tensor]:
     if not slot.master.numel():
         raise ValueError("the slot was made slim for serving: there is nothing left of it to save")
-    found = {"master": slot.master, "first_moment": slot.first_moment, "second_moment": slot.second_moment}
+    found = {
+        "master": slot.master,
+        "first_moment": slot.first_moment,
+        "second_moment": slot.second_moment,
+        "gram": slot.gram,
+    }
     return {name: tensor.detach().cpu().contiguous() for name, tensor in found.items() if tensor is not None}
 
 

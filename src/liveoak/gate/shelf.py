@@ -93,5 +93,5 @@ class Shelf:
 
 def size_of(slot: Slot) -> int:
     """Bytes of a slot's tensors."""
-    tensors = (slot.master, slot.weights, slot.gradient, slot.first_moment, slot.second_moment)
+    tensors = (slot.master, slot.weights, slot.gradient, slot.first_moment, slot.second_moment, slot.gram)
     return sum(tensor.nbytes for tensor in tensors if tensor is not None)

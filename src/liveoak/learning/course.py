@@ -14,13 +14,14 @@ from liveoak.adapters import Slot
 from liveoak.engine import Engine
 from liveoak.engine import Sequence as Tokens
 from liveoak.errors import LearningError
+from liveoak.learning.adam import AdamSettings
 from liveoak.learning.asking import BRIEF, Fact, ask
 from liveoak.learning.objective import ANCHOR, Example
 from liveoak.learning.plan import Item, Plan, askable, pieces, readable
 from liveoak.learning.recipe import Recipe
 from liveoak.learning.spread import Spread
 from liveoak.learning.terms import TopK, top_of
-from liveoak.learning.update import AdamSettings, Step, Stride, Update
+from liveoak.learning.update import Step, Stride, Update
 from liveoak.learning.windows import tokens_of
 from liveoak.learning.wording import OtherWords, reword
 from liveoak.records import QA, Demonstration, Message, Origin
@@ -102,7 +103,7 @@ class Course:
         # Held every second step, it is held twice as hard.
         rarely = min(1.0, recipe.anchors) or 1.0
         alphas = {ANCHOR: recipe.anchor_weight / rarely, TEXT: recipe.piece_weight}
-        self._update = Update(engine, slot, alphas, AdamSettings())
+        self._update = Update(engine, slot, alphas, AdamSettings(turned=recipe.turned))
         self._first = self._last = 0.0
         self._trained = self._processed = self._asked = self._calm = 0
         self._failure: LearningError | None = None

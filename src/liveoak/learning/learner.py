@@ -14,6 +14,7 @@ from typing import Self
 
 from liveoak.adapters import Slot
 from liveoak.engine import Engine
+from liveoak.learning.adam import AdamSettings
 from liveoak.learning.anchoring import Anchors
 from liveoak.learning.arms import EVERYBODYS, LearnerSettings
 from liveoak.learning.crediting import credited
@@ -22,7 +23,7 @@ from liveoak.learning.memory import Memory, load_state, save_state
 from liveoak.learning.objective import ANCHOR, REWARD, Example
 from liveoak.learning.reservoir import Reservoir
 from liveoak.learning.scoring import costs
-from liveoak.learning.update import AdamSettings, Step, Stride, Update, step_together
+from liveoak.learning.update import Step, Stride, Update, step_together
 from liveoak.records import Credit
 from liveoak.signals import (
     Balance,

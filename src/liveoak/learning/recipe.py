@@ -51,6 +51,8 @@ class Recipe:
     """Share of the layers that a fresh slot changes, the upper ones: docs/decisions/017-upper-layers.md."""
     rate: float = 4e-3
     """Highest learning rate, in Adam's units."""
+    turned: bool = True
+    """Whether second moments are kept along the gradients' own axes: docs/decisions/021-turned.md."""
     batch: int = 8
     """Questions a step."""
     batch_high: int = 10

@@ -9,13 +9,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import torch
 from torch import Tensor
-from torch.optim.adam import adam
 
 from liveoak.adapters import Slot
 from liveoak.engine import Engine, Readings
 from liveoak.errors import LearningError
+from liveoak.learning import adam
+from liveoak.learning.adam import AdamSettings
 from liveoak.learning.objective import ANCHOR, Example, normalisers
 from liveoak.learning.passing import Part, learn
 from liveoak.learning.slices import by_reply, passes, room, share_beginning, slices
@@ -29,16 +29,6 @@ class Step:
     credited: int
     processed: int
     """Tokens of its sequences, shared beginnings once; those that readings had are counted, and were not run."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdamSettings:
-    """Source: Adam (Kingma and Ba 2015), with the gradient clipped to a norm of `clip`."""
-
-    beta1: float = 0.9
-    beta2: float = 0.99
-    epsilon: float = 1e-8
-    clip: float = 1.0
 
 
 class Update:
@@ -202,30 +192,9 @@ def _gradient(one: _UnderWay | LearningError) -> Gradient | LearningError:
     )
 
 
-@torch.no_grad()
 def _descend(update: Update, gradient: Gradient, rate: float) -> Step | LearningError:
-    slot, settings = update.slot, update.adam
-    assert slot.first_moment is not None and slot.second_moment is not None
     norm = float(gradient.flat.norm())
     if not all(map(math.isfinite, (norm, *gradient.losses.values()))):
         return LearningError(f"the update diverged: losses {gradient.losses!r}, gradient norm {norm!r}; lower the rate")
-    flat = gradient.flat * (settings.clip / norm) if norm > settings.clip else gradient.flat
-    adam(
-        [slot.master],
-        [flat],
-        [slot.first_moment],
-        [slot.second_moment],
-        [],
-        [torch.tensor(float(slot.steps), device=slot.master.device)],
-        fused=True,
-        amsgrad=False,
-        beta1=settings.beta1,
-        beta2=settings.beta2,
-        lr=rate,
-        weight_decay=0.0,
-        eps=settings.epsilon,
-        maximize=False,
-    )
-    slot.steps += 1
-    slot.publish()
+    adam.descend(update.slot, gradient.flat, norm, update.adam, rate)
     return Step(losses=gradient.losses, credited=gradient.credited, processed=gradient.processed)

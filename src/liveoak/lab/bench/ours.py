@@ -17,8 +17,9 @@ from liveoak.errors import LearningError
 from liveoak.lab.bench import jobs
 from liveoak.lab.bench.profiling import profiled
 from liveoak.lab.bench.soaking import Soak
+from liveoak.learning.adam import AdamSettings
 from liveoak.learning.objective import Example
-from liveoak.learning.update import AdamSettings, Stride, Update, step_together
+from liveoak.learning.update import Stride, Update, step_together
 from liveoak.priors import load_prior
 from liveoak.records import Message, Sampling
 from liveoak.runtime.device import compile_steps

@@ -11,8 +11,9 @@ from liveoak.adapters import Slot
 from liveoak.engine import Decoder, Engine, Request, Ticket
 from liveoak.lab.bench.jobs import Soaked, SoakJob
 from liveoak.lab.bench.remote import resident
+from liveoak.learning.adam import AdamSettings
 from liveoak.learning.objective import Example
-from liveoak.learning.update import AdamSettings, Update
+from liveoak.learning.update import Update
 from liveoak.records import Sampling
 
 AGENTS = 8

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from liveoak.adapters import Slot
+from liveoak.learning.adam import AdamSettings
 from liveoak.learning.crediting import credited
 from liveoak.learning.lived import Lived, by_window
 from liveoak.learning.objective import Example
@@ -18,7 +19,7 @@ from liveoak.learning.outer.exam import answer_example
 from liveoak.learning.outer.life import Cast, Lives
 from liveoak.learning.outer.policies import mediocre
 from liveoak.learning.outer.tools import Notes
-from liveoak.learning.update import AdamSettings, Update
+from liveoak.learning.update import Update
 from liveoak.signals import imitation
 from liveoak.worlds import Material, seed_of
 

@@ -17,13 +17,14 @@ from torch import Tensor
 from liveoak.adapters import Slot
 from liveoak.engine import Engine
 from liveoak.errors import LearningError
+from liveoak.learning.adam import AdamSettings
 from liveoak.learning.crediting import credited
 from liveoak.learning.lived import by_window
 from liveoak.learning.objective import Example
 from liveoak.learning.outer.exam import answer_example
 from liveoak.learning.outer.life import Outcome, rewarded
 from liveoak.learning.outer.pricing import Account, Prices
-from liveoak.learning.update import AdamSettings, Gradient, Stride, Update, gradients_together
+from liveoak.learning.update import Gradient, Stride, Update, gradients_together
 from liveoak.signals import RewardSettings, reward
 
 

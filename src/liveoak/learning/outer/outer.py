@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from liveoak.adapters import Slot
 from liveoak.engine import Engine
 from liveoak.errors import LearningError
+from liveoak.learning.adam import AdamSettings
 from liveoak.learning.outer.credit import Lot, exams_together
 from liveoak.learning.outer.pricing import Account
 from liveoak.learning.outer.settings import OuterSettings
 from liveoak.learning.outer.work import Work
-from liveoak.learning.update import AdamSettings, Gradient, Update, descend
+from liveoak.learning.update import Gradient, Update, descend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
