@@ -122,6 +122,10 @@ def _no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Sham, "broken", False)
 
 
+SMALL = replace(quick(CPU), compiled=True)
+"""With every side."""
+
+
 def run(bench, sizes):
     with build(SETUP, sizes, lambda _: None) as rig:
         run_rows(rig, bench.ROWS)
@@ -129,7 +133,7 @@ def run(bench, sizes):
 
 
 def test_every_row_of_the_processor_bench_is_what_the_times_say(tmp_path: Path):
-    sizes = quick(CPU)
+    sizes = SMALL
     found = run(engine_cpu, sizes)
     assert found.config["failed"] == []
     values = {key: figure.value for key, figure in found.metrics.items()}
@@ -195,20 +199,20 @@ def test_every_row_of_the_gpu_bench_is_what_the_times_say():
 def test_a_peer_that_is_missing_is_told_and_costs_no_other_row(
     lost: str, rows: set[str], monkeypatch: pytest.MonkeyPatch
 ):
-    whole = set(run(engine_cpu, quick(CPU)).metrics)
+    whole = set(run(engine_cpu, SMALL).metrics)
     monkeypatch.setattr(Sham, "lost", {lost})
-    found = run(engine_cpu, quick(CPU))
+    found = run(engine_cpu, SMALL)
     assert whole - set(found.metrics) == rows
     assert any(f"{lost} is not installed" in one["error"] for one in found.config["failed"])
 
 
 def test_the_faster_of_two_forms_of_a_peer_is_what_we_are_held_against(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(TOKEN, "transformers, compiled", 0.02)
-    found = run(engine_cpu, quick(CPU))
+    found = run(engine_cpu, SMALL)
     assert found.config["decode_1_against"] == "transformers, compiled"
     assert found.metrics["decode_1_vs_transformers"].value == pytest.approx(2.0)
     monkeypatch.setattr(Sham, "lost", {"transformers", "transformers, compiled"})
-    found = run(engine_cpu, quick(CPU))
+    found = run(engine_cpu, SMALL)
     assert "decode_1_vs_transformers" not in found.metrics
     assert {"decode_1_of_bandwidth_floor", "decode_8_adapters_vs_peft"} <= set(found.metrics)
     assert "transformers is not installed" in [one["error"] for one in found.config["failed"]]
@@ -216,13 +220,13 @@ def test_the_faster_of_two_forms_of_a_peer_is_what_we_are_held_against(monkeypat
 
 def test_rows_that_need_our_training_fail_alone(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Sham, "broken", True)
-    found = run(engine_cpu, quick(CPU))
+    found = run(engine_cpu, SMALL)
     assert {"decode_8_adapters_vs_peft", "decode_1_vs_transformers", "soak_growth"} <= set(found.metrics)
     assert {"train_8_slots_vs_peft", "lesson_vs_seal"} <= {one["part"] for one in found.config["failed"]}
 
 
 def test_points_that_would_take_too_long_are_cut_and_told():
-    found = run(engine_cpu, replace(quick(CPU), growth_tokens=(100, 10**9)))
+    found = run(engine_cpu, replace(SMALL, growth_tokens=(100, 10**9)))
     assert "tokens: 100" in found.arms and "tokens: 1000000000" not in found.arms
     assert "the limit is" in found.config["growth_cut"]["tokens: 1000000000"]
 
@@ -239,3 +243,10 @@ def test_without_a_gpu_the_gpu_bench_says_so_in_one_line(tmp_path: Path, monkeyp
 def test_rows_and_their_profiles_are_declared():
     for bench in (engine_cpu, engine_gpu):
         assert all(metric(key).threshold is not None for key in bench.WORK_OF)
+
+
+def test_a_quick_run_waits_for_no_compiler():
+    found = run(engine_cpu, quick(CPU))
+    assert not [arm for arm in found.arms if arm.startswith("transformers, compiled")]
+    assert found.config["failed"] == []
+    assert found.config["decode_1_against"] == "transformers"

@@ -63,7 +63,8 @@ def decode_one(rig: Rig, row: str, floor_row: str) -> None:
     """
     rig.stand.tell("one reply at a time")
     compiled = "transformers, compiled"
-    found = _replies(rig, 1, {OURS: 0, "transformers": 0, compiled: 0, "llama.cpp": 0}, ONE)
+    sides = (OURS, "transformers", *((compiled,) if rig.sizes.compiled else ()), "llama.cpp")
+    found = _replies(rig, 1, dict.fromkeys(sides, 0), ONE)
     rig.stand.leave("llama.cpp", compiled)
     rig.profile_later(ONE, decode=DecodeJob(prompts=rig.prompts(1, 900), tokens=rig.sizes.reply_tokens))
     rates = [one.rate for one in found[OURS]]

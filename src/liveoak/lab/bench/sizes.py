@@ -25,6 +25,8 @@ class Sizes:
     most_tokens: int = 512
     """Longer lines are cut after so many tokens."""
     reply_tokens: int = 64
+    compiled: bool = True
+    """Whether transformers decodes compiled too, for which torch compiles for a minute or more."""
     pad_to: int = 2048
     """What SEAL's inner loop pads every line to."""
     padded_lines: int = 2
@@ -66,6 +68,7 @@ _SMALL = Sizes(
     most_lines=2,
     most_tokens=24,
     reply_tokens=6,
+    compiled=False,
     pad_to=64,
     padded_lines=1,
     epochs=2,
