@@ -91,6 +91,7 @@ def test_figures_by_hand(tmp_path: Path):
         "ask and read": 0.0,
         "distil and read": 0.0,
         BASELINE: 0.5,
+        "plain steps": 0.0,
         "ask and read, no anchors": 0.0,
     }
     ours, read = results.arms[DEFAULT], results.arms[BASELINE]
@@ -120,6 +121,7 @@ def test_every_recipe_takes_the_steps_of_the_default_one(tmp_path: Path):
         ("ask and read", 7),
         ("distil and read", 7),
         (BASELINE, 7),
+        ("plain steps", 7),
         ("ask and read, no anchors", 7),
     ]
 
@@ -167,11 +169,13 @@ def test_recipes_differ_in_what_their_names_say():
         "ask and read": ("ask", 0.0, default.pieces),
         "distil and read": ("ask", 1.0, default.pieces),
         BASELINE: ("read", 0.0, 0),
+        "plain steps": ("ask", 0.0, 0),
         "ask and read, no anchors": ("ask", 0.0, default.pieces),
     }
     assert default.pieces > 0
     assert [name for name, one in found.items() if not one.activated] == [BASELINE], "next tokens are learned as usual"
     assert found["ask and read, no anchors"].anchors == 0
+    assert [name for name, one in found.items() if not one.turned] == [BASELINE, "plain steps"]
     assert len({(one.rank, one.batch) for one in found.values()}) == 1
 
 

@@ -56,8 +56,10 @@ class Setting:
 
 
 def plain_reading(recipe: Recipe) -> Recipe:
-    """Next-token loss on the text alone, under an adapter of every token as is usual, otherwise as `recipe` has it."""
-    return replace(recipe, method="read", pieces=0, activated=False, depth=1, rate=min(recipe.rate, _READ_RATE))
+    """Next-token loss on the text alone, by plain steps and under an adapter of every token as is usual, otherwise as
+    `recipe` has it."""
+    usual = replace(recipe, activated=False, depth=1, turned=False)
+    return replace(usual, method="read", pieces=0, rate=min(recipe.rate, _READ_RATE))
 
 
 def recipes(default: Recipe | None = None) -> dict[str, Recipe]:
@@ -69,6 +71,7 @@ def recipes(default: Recipe | None = None) -> dict[str, Recipe]:
         "ask and read": reading,
         "distil and read": replace(reading, distilled=1.0),
         BASELINE: plain_reading(chosen),
+        "plain steps": replace(chosen, turned=False),
         "ask and read, no anchors": replace(reading, anchors=0),
     }
 

@@ -21,8 +21,9 @@ STEPS = 12
 """Of a study, in the outer loop and in what is reported of it: half of what a passage takes at medium effort."""
 
 
-STUDIED = Recipe(activated=False, depth=1)
-"""How every arm studies. Slow weights change every token, and so do those that they are compared with."""
+STUDIED = Recipe(activated=False, depth=1, turned=False)
+"""How every arm studies. Slow weights change every token, and so do those that they are compared with; steps are those
+that the usual ways of training take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
