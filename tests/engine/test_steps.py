@@ -97,6 +97,31 @@ def test_a_reply_is_the_same_to_the_bit_whoever_steps_or_reads_beside_it() -> No
     assert ticket.result() == alone
 
 
+@pytest.mark.parametrize("rank", [0, 4])
+def test_a_prompt_that_a_step_ends_is_shared_with_one_that_is_about_to_be_read(rank: int) -> None:
+    engine = swift_engine("llama")
+    slot = stirred(engine.bank, rank=rank, seed=1) if rank else None
+    long, late = some_ids(40, 1), some_ids(9, 4)
+    decoder = Decoder(engine, max_running=3)
+    # The first reads what is common; the second waits for it and is a token short; the third makes room.
+    decoder.submit(ask((*long, 7), slot))
+    decoder.submit(ask((*long, 8), slot))
+    decoder.submit(ask(some_ids(5, 3), slot, max_tokens=1))
+    ticket = decoder.submit(ask((*long, *late), slot))
+    decoder.step()
+    assert (decoder.running, decoder.waiting) == (2, 1)
+    run, read = engine.extend, list[int]()
+    engine.extend = lambda ids, *rest: (read.append(len(ids)), run(ids, *rest))[1]  # type: ignore[method-assign]
+    try:
+        decoder.step()
+    finally:
+        del engine.extend
+    assert read == [len(late)], "what the second had read by its step is not read again"
+    while decoder.step():
+        pass
+    assert ticket.result() == Decoder(engine).generate([ask((*long, *late), slot)])[0]
+
+
 def test_a_slot_published_within_a_reply_is_used_from_then_on() -> None:
     engine = swift_engine("llama")
     slot = stirred(engine.bank, rank=4, seed=1)

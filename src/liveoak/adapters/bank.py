@@ -33,6 +33,7 @@ class Route:
                 parts.append(Part(start, start + length, slot))
             start += length
         self.parts = tuple(parts)
+        self.tokens = start
         self.plain = all(part.slot is None for part in parts)
         slots = [part.slot for part in parts if part.slot is not None]
         self._lowest = min((slot.first for slot in slots), default=0)

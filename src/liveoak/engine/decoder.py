@@ -263,6 +263,8 @@ class Decoder:
         stepping = [live for live in batch if fast and live.pending == 1][:MOST_ROWS]
         reading = batch[len(stepping) :]
         self._settle(stepping, lambda: self._step_all(stepping))
+        for live in reading:  # a prompt that a step has read to its end may have left them less to read
+            live.now = min(live.now, live.pending)
         self._settle(reading, lambda: self._read(reading))
 
     def _settle(self, batch: list[_Live], run: Callable[[], Tensor]) -> None:

@@ -292,6 +292,8 @@ class Engine:
         return self._scaled(self._stepper.logits(ids, rows, slots, pool))
 
     def _run(self, ids: Seq[int], positions: Seq[int], route: Route, carried: Pass) -> Tensor:
+        if not len(ids) == len(positions) == route.tokens:  # our operators, given addresses, would not find out
+            raise ValueError(f"{len(ids)} tokens at {len(positions)} positions, routed as {route.tokens}")
         breathes = self._breathes_within and self.scheduler.can_breathe
         carried = replace(carried, fused=self._fused, breathe=self.scheduler.breathe if breathes else None)
         with self.bank.routed(route):
