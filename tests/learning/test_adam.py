@@ -11,7 +11,7 @@ from torch import Tensor
 
 from liveoak.adapters import Layout, Slot, digest, load_snapshot, save_snapshot
 from liveoak.adapters.slots import Target
-from liveoak.learning.adam import AdamSettings, descend
+from liveoak.learning.adam import AdamSettings, step_along
 
 TURNED, PLAIN = AdamSettings(turned=True), AdamSettings()
 RATE = 1e-2
@@ -45,7 +45,7 @@ def gradients(slot: Slot, count: int, seed: int = 0) -> list[Tensor]:
 
 
 def step(slot: Slot, gradient: Tensor, settings: AdamSettings) -> None:
-    descend(slot, gradient, float(gradient.norm()), settings, RATE)
+    step_along(slot, gradient, float(gradient.norm()), settings, RATE)
 
 
 def expected(start: Tensor, news: list[Tensor], settings: AdamSettings) -> Tensor:
@@ -124,7 +124,7 @@ def test_plain_steps_after_turned_ones_and_the_other_way_round():
     step(slot, middle, TURNED)
     assert slot.gram is not None and slot.second_moment is not None
     turned = [float(own.sum()) for a, b in slot.matrices(slot.second_moment) for own in (a, b)]
-    descend(slot, torch.zeros_like(late), 0.0, PLAIN, RATE)
+    step_along(slot, torch.zeros_like(late), 0.0, PLAIN, RATE)
     assert slot.gram is None
     plain = [float(own.sum()) for a, b in slot.matrices(slot.second_moment) for own in (a, b)]
     assert plain == pytest.approx([PLAIN.beta2 * own for own in turned], rel=1e-4), "turned and not lost"
@@ -135,7 +135,7 @@ def test_plain_steps_after_turned_ones_and_the_other_way_round():
 def test_a_gradient_of_nothing_changes_nothing():
     slot = open_slot()
     before = slot.master.clone()
-    descend(slot, torch.zeros_like(slot.master), 0.0, TURNED, RATE)
+    step_along(slot, torch.zeros_like(slot.master), 0.0, TURNED, RATE)
     assert torch.equal(slot.master, before)
 
 

@@ -32,7 +32,7 @@ class AdamSettings:
 
 
 @torch.no_grad()
-def descend(slot: Slot, gradient: Tensor, norm: float, settings: AdamSettings, rate: float) -> None:
+def step_along(slot: Slot, gradient: Tensor, norm: float, settings: AdamSettings, rate: float) -> None:
     """One step along a gradient of this norm, laid out as `slot.master`. The slot is open, all numbers are finite."""
     flat = gradient * (settings.clip / norm) if norm > settings.clip else gradient
     if settings.turned:
@@ -74,9 +74,9 @@ def _turned(slot: Slot, gradient: Tensor, settings: AdamSettings, rate: float) -
     buffers = gradient, slot.first_moment, slot.second_moment, slot.master
     for places, (news, firsts, seconds, masters) in _alike(slot, *buffers):
         new, first, second = torch.stack(news), torch.stack(firsts), torch.stack(seconds)
-        before = _axes(slot.gram[places])
-        slot.gram[places] = slot.gram[places].lerp(new @ new.mT, 1 - settings.beta2)
-        after = _axes(slot.gram[places])
+        old = slot.gram[places]
+        slot.gram[places] = grown = old.lerp(new @ new.mT, 1 - settings.beta2)
+        before, after = _axes(old), _axes(grown)
         # What is known along the old axes, as seen along the new ones, as if it were independent along the old.
         second = (after.mT @ before).square() @ second
         second = second.lerp((after.mT @ new).square(), 1 - settings.beta2)

@@ -14,8 +14,7 @@ from torch import Tensor
 from liveoak.adapters import Slot
 from liveoak.engine import Engine, Readings
 from liveoak.errors import LearningError
-from liveoak.learning import adam
-from liveoak.learning.adam import AdamSettings
+from liveoak.learning.adam import AdamSettings, step_along
 from liveoak.learning.objective import ANCHOR, Example, normalisers
 from liveoak.learning.passing import Part, learn
 from liveoak.learning.slices import by_reply, passes, room, share_beginning, slices
@@ -196,5 +195,5 @@ def _descend(update: Update, gradient: Gradient, rate: float) -> Step | Learning
     norm = float(gradient.flat.norm())
     if not all(map(math.isfinite, (norm, *gradient.losses.values()))):
         return LearningError(f"the update diverged: losses {gradient.losses!r}, gradient norm {norm!r}; lower the rate")
-    adam.descend(update.slot, gradient.flat, norm, update.adam, rate)
+    step_along(update.slot, gradient.flat, norm, update.adam, rate)
     return Step(losses=gradient.losses, credited=gradient.credited, processed=gradient.processed)
