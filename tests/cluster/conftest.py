@@ -15,6 +15,8 @@ os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 # Workers have an environment of their own: those that Ray begins ahead would never be used.
 os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
 os.environ.setdefault("RAY_worker_register_timeout_seconds", "240")
+# Ray gives its workers what no other process wants; beside other tests that is next to nothing.
+os.environ.setdefault("RAY_worker_niceness", "0")
 WORK = str(Path(__file__).parents[1])
 STORE = 80 * 2**20
 

@@ -16,13 +16,14 @@ from liveoak.errors import BadSettings
 from liveoak.learning.adam import AdamSettings
 from liveoak.learning.outer.beginning import BeginningSettings, begin
 from liveoak.learning.outer.credit import exams_together, lot_of
-from liveoak.learning.outer.life import Cast, LifeSettings, Lives, Sight, rewarded
+from liveoak.learning.outer.life import Cast, LifeSettings, Lives, Outcome, Sight
 from liveoak.learning.outer.outer import Outer
 from liveoak.learning.outer.policies import FIXED, always, at_random, mediocre
-from liveoak.learning.outer.pricing import Prices
+from liveoak.learning.outer.pricing import Prices, Spend
 from liveoak.learning.outer.settings import OuterSettings
 from liveoak.learning.outer.tools import LEARN, NOTE, PLAIN, SKIP, Act
 from liveoak.learning.outer.work import Here
+from liveoak.learning.outer.worth import Crowding, Held, held_of, rewarded
 from liveoak.learning.recipe import Recipe
 from liveoak.learning.update import Update, descend
 from liveoak.priors import load_prior
@@ -138,6 +139,66 @@ def test_an_act_has_its_price_and_the_points_of_what_is_asked_about_it(engine: E
         mark = asked.get(entry.taught.prompt if entry.taught else "")
         points = (0.5 * mark.right + 0.5 * math.exp(mark.gold)) / 2 if mark else 0.0
         assert value == pytest.approx(points - price)
+
+
+def learning(one: Outcome, places: set[int], rights: tuple[bool, bool]) -> Outcome:
+    """The same life, had it learned these of its six entries, of ten tokens each, and answered so."""
+    spends = tuple(
+        Spend(verb="learn", tokens=10) if place in places else Spend(verb="skip", tokens=0) for place in range(6)
+    )
+    marks = tuple(replace(mark, right=right) for mark, right in zip(one.marks, rights, strict=True))
+    return replace(one, account=replace(one.account, spends=spends), marks=marks)
+
+
+def test_what_lessons_take_from_each_other_is_told_from_lives_that_learned_more_and_less():
+    few, all_of_them = Held(share=0.25, points=0.9), Held(share=0.75, points=0.4)
+    told = Crowding()
+    assert told.slope == 0.0
+    told.add([few, all_of_them])
+    # Shares and points apart from their means by a quarter each: -0.125 over 0.125 and two lives' doubt.
+    assert told.slope == pytest.approx(-0.125 / (0.125 + 2 * 0.05**2))
+    assert Crowding(told.sums).slope == told.slope
+    alike = Crowding()
+    alike.add([few, Held(share=0.25, points=0.1)])
+    assert alike.slope == pytest.approx(0.0), "they differ in nothing that could be the cause"
+    for _ in range(50):
+        told.add([Held(share=0.2, points=0.3), Held(share=0.8, points=0.9)])
+    assert told.slope > 0.9, "what was long ago counts little"
+    told.add([])
+    assert told.slope > 0.9
+
+
+def test_an_act_of_learning_pays_for_what_it_took_from_other_lessons(engine: Engine, slow: Slot):
+    one = lives(engine).live(cast(1), slow)[0]
+    assert one.tokens == sum(
+        len(engine.tokenizer.encode(entry.text)) for page in one.cast.material.parts for entry in page
+    )
+    prompts = {question.text for question in one.cast.material.questions}
+    entries = [entry for page in one.cast.material.parts for entry in page]
+    asked = {place for place, entry in enumerate(entries) if entry.taught and entry.taught.prompt in prompts}
+    first = min(asked)
+    for learned in ({*asked}, set(range(6)), {first, *(set(range(6)) - asked)}):
+        life = learning(one, learned, (True, False))
+        paid, unpaid = (
+            [turn.reward or 0.0 for turn in rewarded(life, Prices(), price).episode.acted] for price in (-0.6, 0.0)
+        )
+        took = [having - without for having, without in zip(paid, unpaid, strict=True)]
+        others = [len((asked & learned) - {place}) for place in range(6)]
+        assert took == pytest.approx(
+            [-0.6 * 10 / one.tokens * others[place] / 2 * (place in learned) for place in range(6)]
+        )
+        held = held_of(life, Prices())
+        assert held is not None
+        assert held.share == pytest.approx(10 * len(learned) / one.tokens)
+        assert held.points == pytest.approx(0.5 if asked <= learned else float(questions_about(one, first)[0] == 0))
+    assert held_of(learning(one, set(range(6)) - asked, (True, True)), Prices()) is None, "what it knew was guessed"
+
+
+def questions_about(one: Outcome, place: int) -> list[int]:
+    """The numbers of the questions that ask about an entry."""
+    entries = [entry for page in one.cast.material.parts for entry in page]
+    told = entries[place].taught
+    return [number for number, asked in enumerate(one.cast.material.questions) if told and asked.text == told.prompt]
 
 
 def test_points_for_nothing_that_was_read_come_with_the_last_act(engine: Engine, slow: Slot):

@@ -144,7 +144,7 @@ def test_a_life_whose_workers_all_die_is_a_failure_of_its_round_and_exams_are_al
             far.accounts(training.outer.slow, "random", range(2))
         with pytest.raises(LearningError, match="no gradient to average over 1 tasks: Conflict"):
             far.gradient(training.outer.slow, ACTS)
-        (lot, *_) = far.lots(training.outer.slow, [0])
+        (lot, *_) = far.lots(training.outer.slow, [0], 0.0)
         assert lot.accounts == () and lot.failures[0].startswith("stream 0: Conflict")
 
 

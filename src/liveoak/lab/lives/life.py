@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from liveoak.adapters import Slot
-from liveoak.config import Settings
+from liveoak.config import load_settings
 from liveoak.engine import Decoder, Engine, Scheduler, only_team
 from liveoak.errors import LearningError
 from liveoak.lab.lives.bit_meter import BitMeter, outcome_entropy
@@ -106,7 +106,7 @@ def scratch_engine(scheduler: Scheduler) -> Engine:
 
     def load() -> Engine:
         engine = Engine(scratch(), scheduler)
-        compile_steps(engine, "auto", Settings().cache, least=0)
+        compile_steps(engine, "auto", load_settings().cache, least=0)
         return engine
 
     return scheduler.run(load)

@@ -22,8 +22,9 @@ from liveoak.learning.crediting import credited
 from liveoak.learning.lived import by_window
 from liveoak.learning.objective import Example
 from liveoak.learning.outer.exam import answer_example
-from liveoak.learning.outer.life import Outcome, rewarded
+from liveoak.learning.outer.life import Outcome
 from liveoak.learning.outer.pricing import Account, Prices
+from liveoak.learning.outer.worth import Held, held_of, rewarded
 from liveoak.learning.update import Gradient, Stride, Update, gradients_together
 from liveoak.signals import RewardSettings, reward
 
@@ -46,6 +47,7 @@ class Lot:
     """The acts with credit, a window each."""
     exams: Exams | None
     accounts: tuple[Account, ...]
+    held: tuple[Held, ...]
     failures: tuple[str, ...]
     """Studies that broke off, and streams without credit."""
 
@@ -58,15 +60,17 @@ def lot_of(
     *,
     exams: bool,
     decided: bool = True,
+    crowding: float = 0.0,
 ) -> Lot:
-    """What these lives say. `exams`: whether their fast weights are asked too; `decided`: whether acts were chosen."""
+    """What these lives say. `exams`: whether their fast weights are asked too; `decided`: whether acts were chosen;
+    `crowding`: what they pay for what they did to other lessons, as `Crowding.slope`."""
     streams: dict[int, list[Outcome]] = {}
     for one in outcomes:
         streams.setdefault(one.cast.stream, []).append(one)
     acts: list[Example] = []
     failures = [one.failure for one in outcomes if one.failure is not None]
     for lives in streams.values() if decided else ():
-        lived = [rewarded(one, prices) for one in lives]
+        lived = [rewarded(one, prices, crowding) for one in lives]
         done = reward([one.episode for one in lived], settings)
         failures += [done.silent] if done.silent else []
         for one, credit in zip(lived, done.credits, strict=True):
@@ -76,6 +80,7 @@ def lot_of(
         acts=tuple(acts),
         exams=_exams(engine, outcomes) if exams else None,
         accounts=tuple(one.account for one in outcomes),
+        held=tuple(found for one in outcomes if (found := held_of(one, prices)) is not None),
         failures=tuple(failures),
     )
 

@@ -19,7 +19,7 @@ from liveoak.errors import LiveoakError
 from liveoak.learning.lived import Lived
 from liveoak.learning.objective import Example
 from liveoak.learning.outer.exam import Asked, Mark, sit
-from liveoak.learning.outer.pricing import Account, Prices, Spend
+from liveoak.learning.outer.pricing import Account, Spend
 from liveoak.learning.outer.tools import PLAIN, Act, Notes, meant
 from liveoak.learning.recipe import Recipe
 from liveoak.learning.study import Assignment, Study
@@ -87,6 +87,8 @@ class Outcome:
     """Each question as it was put, with the notes in sight."""
     marks: tuple[Mark, ...]
     """One a question, in order."""
+    tokens: int
+    """Of all entries that were read."""
     fast: Slot | None
     failure: str | None = None
     """Why a study broke off: the life went on without what it would have taught."""
@@ -106,6 +108,7 @@ class _Life:
     acts: list[str] = field(default_factory=list[str])
     spends: list[Spend] = field(default_factory=list[Spend])
     useful: int = 0
+    tokens: int = 0
     failure: str | None = None
 
 
@@ -198,7 +201,7 @@ class Lives:
             ids = tuple(token.id for token in reply.drawn)
             forced = [token.forced for token in reply.drawn]
             logprobs = tuple(0.0 if token.forced else token.logprob for token in reply.drawn)
-            life.transcript.act(_turn(page, place), ids, logprobs, [not one for one in forced])
+            life.transcript.act(turn_of(page, place), ids, logprobs, [not one for one in forced])
         self._carry_out(life, parts[page][place], act)
         last = place + 1 == len(parts[page])
         over = last and page + 1 == len(parts)
@@ -208,6 +211,7 @@ class Lives:
 
     def _carry_out(self, life: _Life, entry: Entry, act: Act) -> None:
         tokens = len(self.engine.tokenizer.encode(entry.text))
+        life.tokens += tokens
         if act.verb == "note" and not life.notes.take(entry.text, tokens):
             act = meant("", self.settings.acts)
         life.acts.append(act.text)
@@ -263,6 +267,7 @@ class Lives:
                     acts=tuple(life.acts),
                     asked=texts,
                     marks=tuple(own),
+                    tokens=life.tokens,
                     fast=life.fast,
                     failure=life.failure,
                 )
@@ -312,10 +317,10 @@ def _lesson(life: _Life, page: int) -> Lesson:
 
 
 def _asked(entry: Entry, material: Material) -> bool:
-    return any(_about(question, entry) for question in material.questions)
+    return any(is_about(question, entry) for question in material.questions)
 
 
-def _about(question: Question, entry: Entry) -> bool:
+def is_about(question: Question, entry: Entry) -> bool:
     """Whether what is asked stands there."""
     if entry.taught is not None:
         return question.text == entry.taught.prompt
@@ -333,26 +338,6 @@ def _account(marks: Sequence[Mark], life: _Life, damage: float) -> Account:
     )
 
 
-def rewarded(outcome: Outcome, prices: Prices) -> Lived:
-    """The life with what each act was worth: its price, and the points of the questions about what it was done with.
-
-    Points of questions about no entry, and what the whole life cost, come with the last act. All of it together is
-    `Account.reward`, less what belongs to acts that nobody chose, since no other was possible.
-    """
-    account, episode, material = outcome.account, outcome.lived.episode, outcome.cast.material
-    entries = [entry for page in material.parts for entry in page]
-    names = [_turn(number, place) for number, page in enumerate(material.parts) for place in range(len(page))]
-    worth = [-prices.of(spend) for spend in account.spends]
-    worth[-1] -= prices.damage * max(0.0, account.damage)
-    for question, mark in zip(material.questions, outcome.marks, strict=True):
-        about = [place for place, entry in enumerate(entries) if _about(question, entry)] or [-1]
-        for place in about:
-            worth[place] += prices.points(mark.right, math.exp(mark.gold)) / len(material.questions) / len(about)
-    paid = dict(zip(names, worth, strict=True))
-    acted = tuple(replace(turn, reward=paid[turn.turn]) for turn in episode.acted)
-    return replace(outcome.lived, episode=replace(episode, acted=acted))
-
-
-def _turn(page: int, place: int) -> str:
+def turn_of(page: int, place: int) -> str:
     """The name of the act on an entry."""
     return f"{page}/{place}"

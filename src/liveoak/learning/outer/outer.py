@@ -14,6 +14,7 @@ from liveoak.learning.outer.credit import Lot, exams_together
 from liveoak.learning.outer.pricing import Account
 from liveoak.learning.outer.settings import OuterSettings
 from liveoak.learning.outer.work import Work
+from liveoak.learning.outer.worth import Crowding
 from liveoak.learning.update import Gradient, Update, descend
 
 
@@ -33,10 +34,20 @@ class OuterRound:
 class Outer:
     """Learns slow weights. Equal seeds, and work that is divided alike, give equal rounds on one kind of machine."""
 
-    def __init__(self, engine: Engine, slow: Slot, work: Work, settings: OuterSettings, *, begun: int = 0) -> None:
-        """`begun` is the number of rounds behind."""
+    def __init__(
+        self,
+        engine: Engine,
+        slow: Slot,
+        work: Work,
+        settings: OuterSettings,
+        *,
+        begun: int = 0,
+        crowding: Crowding | None = None,
+    ) -> None:
+        """`begun` is the number of rounds behind, `crowding` what they showed."""
         self.slow, self.settings = slow, settings
         self.done = begun
+        self.crowding = crowding or Crowding()
         self._work = work
         self._update = Update(engine, slow, {}, AdamSettings())
 
@@ -52,11 +63,13 @@ class Outer:
             LearningError: not one life was lived.
         """
         size = self.settings.streams
-        lots = self._work.lots(self.slow, range(self.done * size, (self.done + 1) * size))
+        price = self.crowding.slope if self.settings.crowds else 0.0
+        lots = self._work.lots(self.slow, range(self.done * size, (self.done + 1) * size), price)
         accounts = tuple(account for lot in lots for account in lot.accounts)
         failures = [failure for lot in lots for failure in lot.failures]
         if not accounts:
             raise LearningError(f"no life of round {self.done} was lived: {'; '.join(dict.fromkeys(failures))}")
+        self.crowding.add([held for lot in lots for held in lot.held])
         losses: dict[str, float] = {}
         steps = 0
         try:

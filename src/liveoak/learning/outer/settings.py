@@ -25,6 +25,8 @@ class OuterSettings:
     """Off: every entry is learned, and the slow weights learn from the exam alone how a study begins best."""
     exam: float = 0.0
     """Weight of making the exam's true answers likelier where a study ends, against a weight of 1 for the acts."""
+    crowds: bool = True
+    """Whether learning an entry pays for what it took from the others (`worth.Crowding`)."""
     rewarded: RewardSettings = field(default_factory=lambda: RewardSettings(discount=0.0))
     """By default an act is credited with its own price and points, not with those of later acts."""
 

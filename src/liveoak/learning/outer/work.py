@@ -29,7 +29,7 @@ _FAR = 2_000_000
 class Work(Protocol):
     """Who does it."""
 
-    def lots(self, slow: Slot, streams: Sequence[int]) -> Sequence[Lot]:
+    def lots(self, slow: Slot, streams: Sequence[int], crowding: float) -> Sequence[Lot]:
         """What came of the lives of these streams of training material. What was lost is a failure of its lot."""
         ...
 
@@ -55,7 +55,7 @@ class Here:
         """`material` is that of a seed."""
         self._lives, self._material, self._prices, self._settings = lives, material, prices, settings
 
-    def lots(self, slow: Slot, streams: Sequence[int]) -> list[Lot]:
+    def lots(self, slow: Slot, streams: Sequence[int], crowding: float) -> list[Lot]:
         made = {stream: self._material(seed_of("train", stream)) for stream in streams}
         cast = [
             Cast(stream=stream, number=number, material=made[stream])
@@ -70,6 +70,7 @@ class Here:
                 self._settings.rewarded,
                 exams=self._settings.exam > 0 and not self._lives.settings.writes_only,
                 decided=self._settings.decides,
+                crowding=crowding,
             )
         ]
 

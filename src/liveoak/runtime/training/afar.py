@@ -42,15 +42,16 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Lived:
+class LifeTask:
     """A stream of training material, to be lived in."""
 
     given: Given
     stream: int
+    crowding: float
 
 
 @dataclass(frozen=True, slots=True)
-class Acts:
+class ActsTask:
     """Acts whose gradient is asked for."""
 
     given: Given
@@ -58,7 +59,7 @@ class Acts:
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class ExamTask:
     """A held-out stream, to be lived in by an arm."""
 
     given: Given
@@ -74,10 +75,10 @@ class Afar:
         self._crew = crew
         self._given = Given(order=order, settings=settings.model_copy(update={"threads": 0}))
 
-    def lots(self, slow: Slot, streams: Sequence[int]) -> list[Lot]:
-        found = self._each(slow, lived, [Lived(self._given, stream) for stream in streams])
+    def lots(self, slow: Slot, streams: Sequence[int], crowding: float) -> list[Lot]:
+        found = self._each(slow, lived, [LifeTask(self._given, stream, crowding) for stream in streams])
         return [
-            Lot(acts=(), exams=None, accounts=(), failures=(f"stream {stream}: {one.error}",))
+            Lot(acts=(), exams=None, accounts=(), held=(), failures=(f"stream {stream}: {one.error}",))
             if isinstance(one, Failure)
             else one
             for stream, one in zip(streams, found, strict=True)
@@ -88,7 +89,7 @@ class Afar:
         Raises:
             LearningError: a part of it was not computed; without that it would be another one.
         """
-        pieces = [Acts(self._given, tuple(acts[start : start + PIECE])) for start in range(0, len(acts), PIECE)]
+        pieces = [ActsTask(self._given, tuple(acts[start : start + PIECE])) for start in range(0, len(acts), PIECE)]
         found = average(self._crew, pushed, _flat(slow), pieces)
         if found.failed:
             raise LearningError(_told("gradients were not computed", list(found.failed.values()), len(pieces)))
@@ -104,7 +105,7 @@ class Afar:
         Raises:
             LearningError: a life was not lived, without which arms cannot be compared.
         """
-        found = self._each(slow, examined, [Examined(self._given, arm, place) for place in places])
+        found = self._each(slow, examined, [ExamTask(self._given, arm, place) for place in places])
         if lost := [one for one in found if isinstance(one, Failure)]:
             raise LearningError(_told("exams were not sat", lost, len(found)))
         return [one for one in found if not isinstance(one, Failure)]
@@ -117,14 +118,14 @@ def _told(what: str, lost: Sequence[Failure], count: int) -> str:
     return f"{len(lost)} of {count} {what}: {'; '.join(dict.fromkeys(one.error for one in lost))}"
 
 
-def lived(weights: Weights, task: Lived) -> Lot:
+def lived(weights: Weights, task: LifeTask) -> Lot:
     """The lives of one stream, by a worker."""
     site, slow = _at_work(weights, task.given)
-    (lot,) = site.here.lots(slow, (task.stream,))
+    (lot,) = site.here.lots(slow, (task.stream,), task.crowding)
     return lot
 
 
-def pushed(weights: Weights, task: Acts) -> Push:
+def pushed(weights: Weights, task: ActsTask) -> Push:
     """The gradient of some acts, by a worker, times their credited tokens."""
     site, slow = _at_work(weights, task.given)
     found = site.here.gradient(slow, task.acts)
@@ -135,7 +136,7 @@ def pushed(weights: Weights, task: Acts) -> Push:
     )
 
 
-def examined(weights: Weights, task: Examined) -> Account:
+def examined(weights: Weights, task: ExamTask) -> Account:
     """One life in a held-out stream, by a worker."""
     site, slow = _at_work(weights, task.given)
     (account,) = site.here.accounts(slow, task.arm, (task.place,))

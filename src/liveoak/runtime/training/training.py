@@ -31,7 +31,8 @@ from liveoak.learning.outer.outer import Outer, OuterRound
 from liveoak.learning.outer.policies import AFTER
 from liveoak.learning.outer.pricing import mean
 from liveoak.learning.outer.work import Work
-from liveoak.runtime.diary import Diary
+from liveoak.learning.outer.worth import Crowding
+from liveoak.runtime.diary import Diary, read_metrics
 from liveoak.runtime.kept import Checkpoints, hold
 from liveoak.runtime.training.afar import Afar
 from liveoak.runtime.training.examined import ArmFigures, Examiner
@@ -75,7 +76,7 @@ class Training:
             TRAIN_ORDERS.agree(folder, order)
             slow, begun = self._slow()
             self.diary.cut(begun)
-            self.outer = Outer(engine, slow, work, order.outer, begun=begun)
+            self.outer = Outer(engine, slow, work, order.outer, begun=begun, crowding=self._crowding())
             self._examiner = Examiner(work, order.prices, order.examined)
             self._stack = stack.pop_all()
 
@@ -141,6 +142,11 @@ class Training:
         self._checkpoints.keep(0, lambda path: save_snapshot(slow, path))
         return slow, 0
 
+    def _crowding(self) -> Crowding:
+        """What the rounds behind showed, as the last of them says."""
+        told = [line["crowding"]["sums"] for line in read_metrics(self.diary.path) if "crowding" in line]
+        return Crowding(told[-1]) if told else Crowding()
+
     def _keep(self) -> None:
         self._checkpoints.keep(self.outer.done, lambda path: save_snapshot(self.outer.slow, path))
 
@@ -166,6 +172,7 @@ class Training:
             "noted": mean(accounts, lambda one: one.count("note")),
             "losses": dict(done.losses),
             "steps": done.steps,
+            "crowding": {"slope": self.outer.crowding.slope, "sums": self.outer.crowding.sums},
             "failed": len(done.failures),
             "failures": list(done.failures),
             "seconds": round(seconds, 3),
