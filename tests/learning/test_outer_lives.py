@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from liveoak.engine import Decoder, Engine, only_team
 from liveoak.errors import BadSettings
 from liveoak.learning.adam import AdamSettings
 from liveoak.learning.outer.beginning import BeginningSettings, begin
-from liveoak.learning.outer.credit import exams_together, lot_of
+from liveoak.learning.outer.credit import Lot, exams_together, lot_of
 from liveoak.learning.outer.life import Cast, LifeSettings, Lives, Outcome, Sight
 from liveoak.learning.outer.outer import Outer
 from liveoak.learning.outer.policies import FIXED, always, at_random, mediocre
@@ -192,6 +192,26 @@ def test_an_act_of_learning_pays_for_what_it_took_from_other_lessons(engine: Eng
         assert held.share == pytest.approx(10 * len(learned) / one.tokens)
         assert held.points == pytest.approx(0.5 if asked <= learned else float(questions_about(one, first)[0] == 0))
     assert held_of(learning(one, set(range(6)) - asked, (True, True)), Prices()) is None, "what it knew was guessed"
+
+
+@pytest.mark.parametrize("crowds", [True, False])
+def test_each_round_pays_what_earlier_rounds_showed(engine: Engine, slow: Slot, crowds: bool):
+    paid: list[float] = []
+
+    class Told(Here):
+        def lots(self, slow: Slot, streams: Sequence[int], crowding: float) -> list[Lot]:
+            paid.append(crowding)
+            (lot,) = super().lots(slow, streams, crowding)
+            return [replace(lot, held=(Held(share=0.2, points=1.0), Held(share=0.8, points=0.0)))]
+
+    settings = OuterSettings(streams=1, lives=2, crowds=crowds)
+    quick = Lives(engine, Decoder(engine, kind="study"), LifeSettings(steps=1), RECIPE)
+    outer = Outer(engine, slow.fork(), Told(quick, LEDGER.material, Prices(), settings), settings)
+    outer.round()
+    shown = outer.crowding.slope
+    assert shown < -1
+    outer.round()
+    assert paid == [0.0, shown if crowds else 0.0]
 
 
 def questions_about(one: Outcome, place: int) -> list[int]:

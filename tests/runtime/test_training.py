@@ -105,6 +105,15 @@ def test_a_folder_is_one_process_s_and_its_orders_do_not_change(tmp_path: Path, 
         TRAIN_ORDERS.read(tmp_path / "nowhere")
 
 
+def test_what_is_paid_for_crowding_is_ordered_and_told(tmp_path: Path):
+    assert ORDER.outer.crowds and not ORDER.model_copy(update={"crowds": False}).outer.crowds
+    with Training(tmp_path, ORDER, tiny_engine(), SETTINGS) as training:
+        told = [line["crowding"] for line in training.rounds(2)]
+        assert told[-1]["slope"] == training.outer.crowding.slope
+    with Training(tmp_path, ORDER, tiny_engine(), SETTINGS) as training:
+        assert list(training.outer.crowding.sums) == told[-1]["sums"], "to the last bit"
+
+
 DEADLY = ORDER.model_copy(
     update={"world": "deadly_pages:source", "streams": 2, "begin": False, "exam": 0.5, "examined": 1}
 )

@@ -60,6 +60,9 @@ def train(
         bool,
         typer.Option("--decides/--no-decides", help="Choose what is learned, or learn all and be taught by --exam."),
     ] = True,
+    crowds: Annotated[
+        bool, typer.Option("--crowds/--no-crowds", help="Learning pays for what it takes from other lessons.")
+    ] = True,
     graded: Annotated[
         bool, typer.Option("--graded/--no-graded", help="Texts: choose an effort too, or always a medium one.")
     ] = True,
@@ -128,6 +131,7 @@ def train(
             dense=dense,
             exam=exam,
             decides=decides,
+            crowds=crowds,
             graded=graded,
             steps=steps,
             rate=rate,

@@ -1,12 +1,14 @@
 """The experiment `ledger`: an agent reads eight pages of which a third will be asked about, and learning has a price.
 
 Arms, on the same held-out streams: the agent from its imitation start, after the outer loop, and ways to act that
-nobody learned. Beside them the same outer loop at other prices, with slow weights that only decide what is learned, and
-with exams whose true answers are those of other questions, where there is nothing to gain.
+nobody learned. Beside them the same outer loop at other prices, where learning is free and takes from other lessons
+unpaid, with slow weights that only decide what is learned, and with exams whose true answers are those of other
+questions, where there is nothing to gain.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -29,6 +31,7 @@ PRICE = 0.15
 PRICES = (0.0, 1.5)
 """Others: learning is free, and dearer than what it brings."""
 MAIN, SHUFFLED, WRITES_ONLY = "main", "shuffled exams", "slow weights only write"
+UNPAID = "price 0, crowding unpaid"
 KINDS = 3
 _TOLD = ("reward", "right", "learned", "noted", "useful", "reliability")
 
@@ -56,6 +59,8 @@ def trials(seeds: range, *, quick: bool) -> dict[str, dict[int, Trial]]:
             )
         bare = replace(main, arms=False)
         variants = {MAIN: main} | {name_of(price): replace(bare, prices=_prices(price)) for price in PRICES}
+        free = variants[name_of(0.0)]
+        variants[UNPAID] = replace(free, outer=replace(free.outer, crowds=False))
         variants[SHUFFLED] = replace(bare, shuffled=True)
         variants[WRITES_ONLY] = replace(bare, lives=replace(main.lives, writes_only=True))
         for name, trial in variants.items():
@@ -112,7 +117,12 @@ def _headline(main: Sequence[Mapping[str, float]], by_variant: Mapping[str, Any]
     found = figure_of("reward_ratio_after_vs_start", bootstrap_ratio(after, start))
     found |= figure_of("margin_over_best_fixed_policy", _difference(main, AFTER, best_fixed(main)))
     found |= {"reliability": figure_over("reliability", [cell[f"{START}/reliability"] for cell in main])}
-    for variant, key in ((SHUFFLED, "gain_when_shuffled"), (WRITES_ONLY, "gain_when_writing_only")):
+    for variant, key in (
+        (name_of(0.0), "gain_when_free"),
+        (UNPAID, "gain_when_crowding_is_unpaid"),
+        (SHUFFLED, "gain_when_shuffled"),
+        (WRITES_ONLY, "gain_when_writing_only"),
+    ):
         if variant in by_variant:
             found |= figure_of(key, _difference(by_variant[variant], AFTER, START))
     return found
@@ -150,12 +160,14 @@ def _claims(
     for arm, margin in margins.items():
         if margin is not None:
             claims[f"it ends above {arm}, intervals apart"] = margin.differs and margin.mean > 0
-    learned = [
-        sum(cell[f"{AFTER}/learned"] for cell in cells) / len(cells)
+    cheap, due, dear = (
+        sum(cell[f"{AFTER}/learned"] for cell in cells) / len(cells) if cells else math.nan
         for cells in (by_variant.get(name, []) for name in (name_of(PRICES[0]), MAIN, name_of(PRICES[1])))
-        if cells
-    ]
-    claims["it learns less where learning is dearer"] = len(learned) == 3 and learned[0] > learned[1] > learned[2]
+    )
+    claims["it learns less where learning costs more than it brings"] = dear < min(cheap, due)
+    free = _difference(by_variant.get(name_of(0.0), []), AFTER, START)
+    if free is not None:
+        claims["where learning is free it ends above its start, intervals apart"] = free.differs and free.mean > 0
     shuffled = _difference(by_variant.get(SHUFFLED, []), AFTER, START)
     if shuffled is not None:
         gain = margins[START]

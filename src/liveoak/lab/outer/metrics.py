@@ -146,6 +146,18 @@ OUTER = (
         "or what it saves by learning less",
     ),
     Metric(
+        key="gain_when_free",
+        unit="points",
+        better="higher",
+        description="what it gains where learning has no price",
+    ),
+    Metric(
+        key="gain_when_crowding_is_unpaid",
+        unit="points",
+        better="higher",
+        description="the same where an act of learning does not pay for what it takes from other lessons either",
+    ),
+    Metric(
         key="gain_when_writing_only",
         unit="points",
         better="higher",

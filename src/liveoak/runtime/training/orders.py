@@ -32,6 +32,8 @@ class TrainOrder(BaseModel):
     decides: bool = True
     """Off: every entry is learned, and only exams teach."""
     lives: int = Field(default=4, ge=1)
+    crowds: bool = True
+    """Acts of learning pay for what they take from other lessons."""
     graded: bool = True
     """Texts can be learned with low, medium or high effort; else with medium effort alone."""
     steps: int | None = Field(default=None, ge=1)
@@ -83,6 +85,7 @@ class TrainOrder(BaseModel):
             passes=self.passes,
             rate=self.rate,
             exam=self.exam,
+            crowds=self.crowds,
         )
 
     @property

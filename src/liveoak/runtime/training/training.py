@@ -172,7 +172,7 @@ class Training:
             "noted": mean(accounts, lambda one: one.count("note")),
             "losses": dict(done.losses),
             "steps": done.steps,
-            "crowding": {"slope": self.outer.crowding.slope, "sums": self.outer.crowding.sums},
+            "crowding": {"slope": self.outer.crowding.slope, "sums": list(self.outer.crowding.sums)},
             "failed": len(done.failures),
             "failures": list(done.failures),
             "seconds": round(seconds, 3),
