@@ -58,7 +58,7 @@ class Sham:
     def close(self) -> None:
         pass
 
-    def measure(self, job: jobs.Nothing) -> jobs.Measured:
+    def measure(self, job: jobs.MeasureJob) -> jobs.Measured:
         ceilings = jobs.Ceilings(
             matmul_bf16=100.0, matmul_f32=50.0, copy_gb=20.0, read_gb=1.0, gemv_bf16_gb=0.5, gemv_f32_gb=1.0
         )

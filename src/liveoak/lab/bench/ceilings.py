@@ -9,8 +9,6 @@ import torch
 
 from liveoak.lab.bench import jobs
 
-_SECONDS = 0.6
-"""Time spent on each ceiling."""
 _BUFFER_MIB = {"cpu": 256, "cuda": 1024}
 """What no cache holds."""
 
@@ -25,8 +23,11 @@ class Machine:
         torch.set_num_threads(setup.threads)
         self._device = torch.device(setup.device)
         self._large = self._device.type == "cuda"
+        self._seconds = 0.0
+        """Spent on each ceiling of the job under way."""
 
-    def measure(self, _: jobs.Nothing) -> jobs.Measured:
+    def measure(self, job: jobs.MeasureJob) -> jobs.Measured:
+        self._seconds = job.seconds
         name = torch.cuda.get_device_name() if self._large else "cpu"
         rated = next((gflops for part, gflops in _RATED.items() if part in name), None)
         return jobs.Measured(ceilings=self._ceilings(), device=name, rated_bf16=rated)
@@ -88,7 +89,7 @@ class Machine:
         """Seconds of the fastest try."""
         work()
         best, began = float("inf"), time.perf_counter()
-        while time.perf_counter() - began < _SECONDS:
+        while time.perf_counter() - began < self._seconds:
             self._wait()
             start = time.perf_counter()
             work()

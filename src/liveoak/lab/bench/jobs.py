@@ -44,6 +44,12 @@ class Nothing(Wire):
     pass
 
 
+class MeasureJob(Wire):
+    """Find the machine's ceilings, for so many seconds each."""
+
+    seconds: float
+
+
 class Shape(Wire):
     """What the model's work is counted from."""
 
@@ -203,6 +209,6 @@ CALLS: dict[str, tuple[type[Wire], type[Wire]]] = {
     "together": (TogetherJob, Together),
     "profile": (ProfileJob, Profile),
     "soak": (SoakJob, Soaked),
-    "measure": (Nothing, Measured),
+    "measure": (MeasureJob, Measured),
 }
 """Methods that a side may have, by name, with what they take and give."""

@@ -11,6 +11,7 @@ from liveoak.lab.bench.jobs import (
     DecodeJob,
     Line,
     Measured,
+    MeasureJob,
     Nothing,
     Profile,
     ProfileJob,
@@ -106,7 +107,7 @@ def build(setup: Setup, sizes: Sizes, tell: Callable[[str], None], *, limit: flo
 
 def _built(stand: Stand, ledger: Ledger, sizes: Sizes) -> Rig:
     stand.tell("the machine's ceilings")
-    measured = stand.side("machine").call("measure", Nothing(), Measured)
+    measured = stand.side("machine").call("measure", MeasureJob(seconds=sizes.ceiling_seconds), Measured)
     ceilings = measured.ceilings
     stand.leave("machine")
     ledger.arm("machine", {key: [value] for key, value in ceilings.model_dump().items()})

@@ -19,6 +19,8 @@ class Sizes:
     """Adapters that they go through."""
     passes: int = 2
     """How often each lesson is read in one repeat of the training row."""
+    ceiling_seconds: float = 0.6
+    """Time spent on each ceiling of the machine."""
     rank: int = 16
     most_lines: int = 64
     """Longer lessons are cut after so many lines."""
@@ -64,6 +66,7 @@ _SMALL = Sizes(
     replies=8,
     adapters=8,
     passes=1,
+    ceiling_seconds=0.05,
     rank=4,
     most_lines=2,
     most_tokens=24,
