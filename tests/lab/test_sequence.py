@@ -100,7 +100,7 @@ def test_reliability_is_one_where_halves_agree_and_none_where_they_do_not():
     assert reliability([outcome(True, True)] * 3) == 0.0, "no variance"
 
 
-def test_every_ledger_cell_differs_from_the_main_one_in_one_thing():
+def test_every_ledger_cell_differs_from_the_one_that_it_is_held_against_in_one_thing():
     cells = ledger.trials(range(2), quick=False)
     main = cells[ledger.MAIN][1]
     assert main.ledger.asks == 1
@@ -108,9 +108,15 @@ def test_every_ledger_cell_differs_from_the_main_one_in_one_thing():
         if name != ledger.MAIN:
             other = by_seed[1]
             assert not other.arms
-            same = replace(other, arms=True, prices=main.prices, shuffled=False, lives=main.lives)
+            same = replace(other, arms=True, prices=main.prices, shuffled=False, lives=main.lives, outer=main.outer)
             assert same == main
-            changed = [other.prices != main.prices, other.shuffled, other.lives != main.lives]
+            like = cells[ledger.name_of(0.0)][1] if name == ledger.UNPAID else main
+            changed = [
+                other.prices != like.prices,
+                other.shuffled,
+                other.lives != like.lives,
+                other.outer != like.outer,
+            ]
             assert sum(changed) == 1, name
 
 
