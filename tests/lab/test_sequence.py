@@ -46,7 +46,11 @@ class Forgetful:
     def answer(self, prompts: Sequence[str], *, version: str | None = None) -> Sequence[ExamReply]:
         return [
             ExamReply(
-                text=f"Mayor {prompt.split()[1][0]}" if self.knows(prompt, version) else "no idea",
+                text=prompt
+                if "Mayor" in prompt
+                else f"Mayor {prompt.split()[1][0]}"
+                if self.knows(prompt, version)
+                else "",
                 version=version or "now",
                 prompt_tokens=3,
             )
@@ -63,6 +67,7 @@ def test_what_is_kept_is_told_of_each_passage_and_of_all():
     assert [figures[f"fresh/recall/{n}"] for n in range(4)] == [1.0] * 4
     assert [figures[f"last/recall/{n}"] for n in range(4)] == [0.0, 0.0, 1.0, 1.0]
     assert [figures[f"frozen/gold/{n}"] for n in range(4)] == [-3.0] * 4
+    assert [figures[f"open/recall/{n}"] for n in range(4)] == [1.0] * 4, "it reads what it was not taught"
     assert figures["kept"] == 0.75
     assert len(told) == 4
     metrics = results({OURS: figures}, 4, machine=None, config={}).metrics

@@ -106,6 +106,15 @@ OUTER = (
         better="higher",
         description="the same difference in the log-probability of true answers",
     ),
+    Metric(
+        key="recall_open", unit="share", better="higher", description="of the frozen prior with the passage in sight"
+    ),
+    Metric(
+        key="gold_logprob_open",
+        unit="nats/token",
+        better="higher",
+        description="of true answers, by the frozen prior with the passage in sight",
+    ),
     Metric(key="recall_fresh", unit="share", better="higher", description="right after the passage was learned"),
     Metric(key="recall_last", unit="share", better="higher", description="after the last passage"),
     Metric(

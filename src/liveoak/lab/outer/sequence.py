@@ -3,7 +3,7 @@
 Arms: the agent as it is served, whose lessons repeat some of the earlier ones under the gate; and the raw text of each
 passage as next tokens, each on top of the last, which is how weights are usually merged as one goes (Zweiger et al.
 2025 call it continual self-edits). Both are asked about a passage right after it was learned, and about all after the
-last; the frozen agent is asked the same.
+last; the frozen agent is asked the same, and with the passage in sight, which is what reading it would have brought.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ from liveoak.worlds import HandbookFact
 OURS, BASELINE = "as served", "raw text, merged as one goes"
 EFFORT: Effort = "high"
 """Of every lesson: what is to be kept must have been learned, and medium effort teaches passages next to nothing."""
+
+
+WHEN = ("frozen", "open", "fresh", "last")
+"""Before anything was learned, with the passage in sight, right after it was learned, and after the last."""
 
 
 class Pupil(Examinee, Protocol):
@@ -72,6 +76,7 @@ def experiment(order: Order) -> Results:
         "passages": [passage.title for passage in passages],
         "first": order.first,
         "effort": EFFORT,
+        "asked": WHEN,
     }
     parts = Parts(order.folder / "parts" / "sequence", {**config, "liveoak": __version__})
     machine: list[Machine] = []
@@ -105,8 +110,9 @@ def live(
     """Figures of one arm: of each passage frozen, right after it was learned, and after the last."""
     facts = [_facts(passage) for passage in passages]
     figures: dict[str, float] = {}
-    for place, own in enumerate(facts):
+    for place, (own, passage) in enumerate(zip(facts, passages, strict=True)):
         figures |= _figures("frozen", place, _asked(pupil, own, pupil.root()))
+        figures |= _figures("open", place, _asked(pupil, own, pupil.root(), passage.text))
     kept = seconds = 0.0
     for place, passage in enumerate(passages):
         tell(f"passage {place + 1} of {len(passages)}, {passage.title}")
@@ -146,10 +152,10 @@ def _arm(figures: Mapping[str, float], count: int) -> dict[str, Figure]:
     def of(when: str, key: str) -> list[float]:
         return [figures[f"{when}/{key}/{place}"] for place in range(count)]
 
-    recalls = {when: of(when, "recall") for when in ("frozen", "fresh", "last")}
-    golds = {when: of(when, "gold") for when in ("frozen", "fresh", "last")}
+    recalls = {when: of(when, "recall") for when in WHEN}
+    golds = {when: of(when, "gold") for when in WHEN}
     found: dict[str, Figure] = {}
-    for when in ("frozen", "fresh", "last"):
+    for when in WHEN:
         found[f"recall_{when}"] = figure_over(f"recall_{when}", recalls[when])
         found[f"gold_logprob_{when}"] = figure_over(f"gold_logprob_{when}", golds[when])
     found |= figure_of("kept_share_after_last", bootstrap_ratio(recalls["last"], recalls["fresh"]))
@@ -162,7 +168,7 @@ def _arm(figures: Mapping[str, float], count: int) -> dict[str, Figure]:
 
 def _kept(golds: Mapping[str, Sequence[float]]) -> Interval | None:
     """Of the log-probability that learning a passage had added, the share that is left."""
-    pairs = list(zip(golds["frozen"], golds["fresh"], golds["last"], strict=True))
+    pairs = list(zip(*(golds[when] for when in ("frozen", "fresh", "last")), strict=True))
     return bootstrap_ratio([last - frozen for frozen, _, last in pairs], [fresh - frozen for frozen, fresh, _ in pairs])
 
 
@@ -175,8 +181,9 @@ def _facts(passage: Passage) -> tuple[HandbookFact, ...]:
     )
 
 
-def _asked(pupil: Pupil, facts: Sequence[HandbookFact], version: str | None) -> Asked:
-    return Asked(recall=sit(pupil, facts, version=version).recall, gold=pupil.gold_logprob(facts, "", version))
+def _asked(pupil: Pupil, facts: Sequence[HandbookFact], version: str | None, context: str = "") -> Asked:
+    recall = sit(pupil, facts, context=context, version=version).recall
+    return Asked(recall=recall, gold=pupil.gold_logprob(facts, context, version))
 
 
 def _figures(when: str, place: int, asked: Asked) -> dict[str, float]:
