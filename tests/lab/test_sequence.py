@@ -43,14 +43,15 @@ class Forgetful:
     def knows(self, question: str, version: str | None) -> bool:
         return version != "root" and any(topic in question for topic in self.taught[-2:])
 
+    def said(self, prompt: str, version: str | None) -> str:
+        if "Mayor" in prompt:  # it reads what it has in sight
+            return prompt
+        return f"Mayor {prompt.split()[1][0]}" if self.knows(prompt, version) else "no idea"
+
     def answer(self, prompts: Sequence[str], *, version: str | None = None) -> Sequence[ExamReply]:
         return [
             ExamReply(
-                text=prompt
-                if "Mayor" in prompt
-                else f"Mayor {prompt.split()[1][0]}"
-                if self.knows(prompt, version)
-                else "",
+                text=self.said(prompt, version),
                 version=version or "now",
                 prompt_tokens=3,
             )

@@ -47,11 +47,7 @@ class Crowding:
     def add(self, seen: Sequence[Held]) -> None:
         """One round later."""
         told = [(1.0, one.share, one.points, one.share**2, one.share * one.points) for one in seen]
-        self._sums = (
-            tuple(_KEPT * old + math.fsum(new) for old, new in zip(self._sums, zip(*told, strict=True), strict=True))
-            if told
-            else tuple(_KEPT * old for old in self._sums)
-        )
+        self._sums = tuple(_KEPT * old + math.fsum(one[place] for one in told) for place, old in enumerate(self._sums))
 
     @property
     def slope(self) -> float:
@@ -65,8 +61,7 @@ class Crowding:
 
 def rewarded(outcome: Outcome, prices: Prices, crowding: float = 0.0) -> Lived:
     """The life with what each act was worth: its price, the points of the questions about what it was done with, and
-    what it did to those about other entries that were learned, at `crowding` points for all
-    tokens of its stream.
+    what it did to those about other entries that were learned, at `crowding` points for all tokens of its stream.
 
     Points of questions about no entry, and what the whole life cost, come with the last act. Without crowding all of it
     together is `Account.reward`, less what belongs to acts that nobody chose, since no other was possible.
@@ -74,15 +69,16 @@ def rewarded(outcome: Outcome, prices: Prices, crowding: float = 0.0) -> Lived:
     account, episode, material = outcome.account, outcome.lived.episode, outcome.cast.material
     names = [turn_of(number, place) for number, page in enumerate(material.parts) for place in range(len(page))]
     price = crowding / max(1, outcome.tokens)
-    held, count = _learned(outcome), len(material.questions)
+    about, count = _about(outcome), len(material.questions)
+    held = _learned(outcome, about)
     worth: list[float] = []
     for place, spend in enumerate(account.spends):
         others = sum(place not in learned for learned in held if learned) if spend.verb == "learn" else 0
         worth.append(price * spend.tokens * others / count - prices.of(spend))
     worth[-1] -= prices.damage * max(0.0, account.damage)
-    for about, points in zip(_about(outcome), _points(outcome, prices), strict=True):
-        for place in about or [-1]:
-            worth[place] += points / count / max(1, len(about))
+    for places, points in zip(about, _points(outcome, prices), strict=True):
+        for place in places or [-1]:
+            worth[place] += points / count / max(1, len(places))
     paid = dict(zip(names, worth, strict=True))
     acted = tuple(replace(turn, reward=paid[turn.turn]) for turn in episode.acted)
     return replace(outcome.lived, episode=replace(episode, acted=acted))
@@ -90,7 +86,8 @@ def rewarded(outcome: Outcome, prices: Prices, crowding: float = 0.0) -> Lived:
 
 def held_of(outcome: Outcome, prices: Prices) -> Held | None:
     """What a life shows of crowding; None where it learned nothing that was asked."""
-    points = [found for found, learned in zip(_points(outcome, prices), _learned(outcome), strict=True) if learned]
+    held = _learned(outcome, _about(outcome))
+    points = [found for found, learned in zip(_points(outcome, prices), held, strict=True) if learned]
     if not points:
         return None
     share = outcome.account.tokens("learn") / max(1, outcome.tokens)
@@ -106,10 +103,10 @@ def _about(outcome: Outcome) -> list[list[int]]:
     ]
 
 
-def _learned(outcome: Outcome) -> list[list[int]]:
+def _learned(outcome: Outcome, about: Sequence[Sequence[int]]) -> list[list[int]]:
     """The same, of entries that were learned."""
     spends = outcome.account.spends
-    return [[place for place in about if spends[place].verb == "learn"] for about in _about(outcome)]
+    return [[place for place in places if spends[place].verb == "learn"] for places in about]
 
 
 def _points(outcome: Outcome, prices: Prices) -> list[float]:
