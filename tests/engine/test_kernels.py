@@ -78,20 +78,23 @@ def test_products_are_those_of_float64(
 @given(
     st.one_of(st.integers(1, 20), st.integers(90, 110)),
     st.integers(1, 70),
-    st.integers(1, 50),
-    st.booleans(),
+    st.integers(1, 70),
+    st.sampled_from(
+        [(torch.float32, torch.float32), (torch.float32, torch.bfloat16), (torch.bfloat16, torch.bfloat16)]
+    ),
     st.booleans(),
     st.integers(0, 9),
 )
 def test_panels_give_the_products_of_float64(
-    rows: int, inputs: int, outputs: int, half: bool, biased: bool, seed: int
+    rows: int, inputs: int, outputs: int, formats: tuple[torch.dtype, torch.dtype], biased: bool, seed: int
 ) -> None:
-    x = random(1, rows, inputs, dtype=torch.float32, seed=seed)
-    weight = random(outputs, inputs, dtype=torch.bfloat16 if half else torch.float32, seed=seed + 1).float()
-    bias = random(outputs, dtype=torch.float32, seed=seed + 2) if biased else None
+    dtype, numbers = formats
+    x = random(1, rows, inputs, dtype=dtype, seed=seed)
+    weight = random(outputs, inputs, dtype=numbers, seed=seed + 1).to(dtype)
+    bias = random(outputs, dtype=dtype, seed=seed + 2) if biased else None
     kept = Panels(weight, transposed=False)
-    assert kept.kept.dtype is (torch.int32 if half else torch.float32)
-    a, b = random(5, inputs, dtype=torch.float32, seed=3), random(outputs, 5, dtype=torch.float32, seed=4)
+    assert kept.kept.dtype is (torch.int32 if numbers is torch.bfloat16 else torch.float32)
+    a, b = random(5, inputs, dtype=dtype, seed=3), random(outputs, 5, dtype=dtype, seed=4)
     slots = table_of([(a, b, 2.0) if row % 2 else None for row in range(rows)])
     expected = x.double() @ weight.double().t() + (0 if bias is None else bias.double())
     assert close(kept.times(x, bias), expected)
@@ -101,15 +104,23 @@ def test_panels_give_the_products_of_float64(
     for row in {0, rows // 2, rows - 1}:
         own = kernels.linear(x[:, row : row + 1].contiguous(), kept.kept, outputs, bias, slots[row : row + 1])
         assert torch.equal(own[0, 0], found[0, row])
-    grad = random(rows, outputs, dtype=torch.float32, seed=seed + 3)
+    grad = random(rows, outputs, dtype=dtype, seed=seed + 3)
     assert close(Panels(weight, transposed=True).times(grad, None), grad.double() @ weight.double())
 
 
-def test_panels_keep_what_is_no_number() -> None:
-    weight = torch.full((3, 2), 1.0)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_panels_keep_what_is_no_number(dtype: torch.dtype) -> None:
+    weight = torch.full((3, 2), 1.0, dtype=dtype)
     weight[1, 0] = math.nan
-    found = Panels(weight, transposed=False).times(torch.ones(1, 2), None)
+    found = Panels(weight, transposed=False).times(torch.ones(1, 2, dtype=dtype), None)
     assert found[0].isnan().tolist() == [False, True, False] and found[0, 0] == 2
+
+
+def test_a_row_with_an_odd_number_of_inputs_does_not_meet_the_next_one() -> None:
+    x = torch.ones(2, 3, dtype=torch.bfloat16)
+    x[1, 0] = math.inf
+    found = Panels(torch.ones(4, 3, dtype=torch.bfloat16), transposed=False).times(x, None)
+    assert found[0].tolist() == [3.0] * 4 and found[1].isinf().all()
 
 
 def test_a_slot_of_zeros_adds_nothing_and_a_damaged_one_stays_in_its_row() -> None:

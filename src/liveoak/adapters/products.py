@@ -1,8 +1,8 @@
 """A frozen layer's two products: with its weight, and back with the weight's transpose.
 
 On processors, torch puts a weight in the order that the product wants anew for each call, which is a third of the time
-where there are few rows. A weight that never changes can be kept in an order: in panels, which are our own for float32,
-or in the one that oneDNN has for bfloat16.
+where there are few rows. A weight that never changes can be kept in an order: in panels, which are our own, or
+in the one that oneDNN has for bfloat16, where processors multiply that in tiles.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class Order(Protocol):
 
 
 class Panels:
-    """By our own operator, for float32, in half of the bytes where every number is bfloat16's too: as good as oneDNN's
-    with hundreds of rows, and twice as fast with tens."""
+    """By our own operator, float32 in half of the bytes where every number is bfloat16's too: as good as oneDNN's with
+    hundreds of rows, and up to twice as fast with tens."""
 
     def __init__(self, weight: Tensor, *, transposed: bool) -> None:
-        assert weight.dtype is torch.float32, "the operator reads what it is given as float32"
+        assert weight.dtype in (torch.float32, torch.bfloat16), "the operator reads what it is given as one of these"
         self.kept: Tensor = ours().in_panels(weight.contiguous(), transposed)
         self._outputs = weight.shape[1 if transposed else 0]
 
@@ -45,7 +45,7 @@ class Panels:
 
 
 class Reordered:
-    """In oneDNN's order."""
+    """In oneDNN's order. It keeps about a MiB for every number of rows that it meets, for good."""
 
     def __init__(self, weight: Tensor, *, transposed: bool) -> None:
         own = weight.t().contiguous() if transposed else weight
@@ -54,15 +54,19 @@ class Reordered:
     def times(self, x: Tensor, bias: Tensor | None) -> Tensor:
         return _onednn()._linear_pointwise(x, self.kept, bias, "none", [], "")
 
+    @staticmethod
+    def is_known() -> bool:
+        """Whether torch has it, for this processor."""
+        supported = getattr(_onednn(), "_is_mkldnn_bf16_supported", lambda: False)
+        has_order = torch.backends.mkldnn.is_available() and hasattr(_onednn(), "_reorder_linear_weight")
+        return has_order and bool(supported())
+
 
 def order_for(dtype: torch.dtype) -> type[Order] | None:
     """The order that there is for products in this number format, where our operators are loaded."""
-    if dtype is torch.float32:
+    if dtype is torch.float32 or (dtype is torch.bfloat16 and _has_dots()):
         return Panels
-    if dtype is not torch.bfloat16 or not torch.backends.mkldnn.is_available():
-        return None
-    supported = getattr(_onednn(), "_is_mkldnn_bf16_supported", lambda: False)
-    return Reordered if hasattr(_onednn(), "_reorder_linear_weight") and bool(supported()) else None
+    return Reordered if dtype is torch.bfloat16 and Reordered.is_known() else None
 
 
 class Product:
@@ -88,7 +92,7 @@ class Product:
     @property
     def halved(self) -> bool:
         """Whether it is kept in half of its bytes."""
-        return self.panels is not None and self.panels.dtype is torch.int32
+        return self.panels is not None and self.panels.dtype is torch.int32 and self.weight.dtype is torch.float32
 
     def there(self, x: Tensor) -> Tensor:
         """(..., inputs) -> (..., outputs), without a gradient of its own once it is packed."""
@@ -105,3 +109,10 @@ class Product:
 
 def _onednn() -> Any:
     return cast(Any, torch.ops.mkldnn)
+
+
+def _has_dots() -> bool:
+    """Whether the processor multiplies bfloat16 by itself, a vector at a time. What multiplies whole tiles is left to
+    oneDNN."""
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16")) and not able.get("amx_bf16")

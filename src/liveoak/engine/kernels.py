@@ -2,7 +2,7 @@
 
 `cpp/steps.cpp` has what decoding is made of: torch's own matrix product reads weights at a third of the memory's speed
 when there are few rows, and its attention wants keys and values copied together first. `torch.export` can trace both.
-In float32 its product, over weights kept in panels, serves whole passes too. `cpp/passes.cpp` has what stands between
+Its product over weights kept in panels serves whole passes too. `cpp/passes.cpp` has what stands between
 the products of a pass, forward and backward, and `cpp/changes.cpp` what slots add. Each becomes an operator of
 `torch.ops.liveoak`.
 """
@@ -72,7 +72,7 @@ def load(cache: Path) -> None:
 
 def linear(x: Tensor, weight: Tensor, outputs: int, bias: Tensor | None, table: Tensor | None) -> Tensor:
     """x (..., inputs) -> (..., outputs); `table` (rows, 4) says what each row's slot adds. The weight is
-    (outputs, inputs), or, for float32, in panels (`adapters.products`)."""
+    (outputs, inputs), or in panels (`adapters.products`)."""
     return ours().linear(x, weight, outputs, bias, table)
 
 

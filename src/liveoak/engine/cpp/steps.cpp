@@ -1,6 +1,6 @@
 // What steps of decoding are made of, where each sequence has one new token: rows times a weight matrix plus each row's own
 // low-rank change, and attention over a pool of keys and values. Both are bound by reading memory, so they read each
-// weight, key and value once. In float32 the product serves whole passes too.
+// weight, key and value once. Over panels the product serves whole passes too.
 //
 // A row's sums run in the same order however many rows and threads there are: what a sequence gets does not depend on
 // its neighbours. Sums are float32. Callers vouch for shapes, for contiguous rows and for the addresses in tables.
@@ -17,17 +17,19 @@ void linear_of(const Tensor& x, const Tensor& weight, int64_t inputs, const std:
   const T* xs = read<T>(x);
   const T* b = bias ? read<T>(*bias) : nullptr;
   const rows::Changes<T> changes(xs, table, tokens, inputs);
-  if constexpr (std::is_same_v<T, float>) {
-    if (weight.dim() == 3 && is_float(weight))
-      return panels::product(xs, read<float>(weight), b, changes.each(), write<T>(y), tokens, inputs, outputs);
-    if (weight.dim() == 3)
-      return panels::product(xs, read<panels::Pair>(weight), b, changes.each(), write<T>(y), tokens, inputs, outputs);
+  const auto in_panels = [&](const auto* w) {
+    panels::product(xs, w, b, changes.each(), write<T>(y), tokens, inputs, outputs);
+  };
+  if (weight.dim() == 3) {
+    if constexpr (std::is_same_v<T, bf16>) return in_panels(read<panels::Twos>(weight));
+    if constexpr (std::is_same_v<T, float>)
+      return is_float(weight) ? in_panels(read<panels::Whole>(weight)) : in_panels(read<panels::Pair>(weight));
   }
   rows::product(xs, read<T>(weight), b, changes.each(), write<T>(y), tokens, inputs, outputs);
 }
 
 // x (..., inputs) times weight, plus bias and what each row's slot adds; table (rows, 4). The weight is (outputs, inputs)
-// in x's number format; to an x in float32 it may come in panels.
+// in x's number format, or comes in panels.
 Tensor linear(const Tensor& x, const Tensor& weight, int64_t outputs, std::optional<Tensor> bias,
               std::optional<Tensor> table) {
   std::vector<int64_t> shape = shape_of(x);
@@ -41,19 +43,21 @@ Tensor linear(const Tensor& x, const Tensor& weight, int64_t outputs, std::optio
   return y;
 }
 
-// A float32 weight (outputs, inputs), or its transpose, in panels: of two bfloat16 in one where nothing is lost by it.
+// A weight (outputs, inputs), or its transpose, in panels for rows in its own number format. Those for float32 hold two
+// bfloat16 in one where nothing is lost by it.
 Tensor in_panels(const Tensor& weight, bool transposed) {
   const int64_t rows = weight.size(0), columns = weight.size(1);
   const int64_t outputs = transposed ? columns : rows, inputs = transposed ? rows : columns;
   const int64_t down = transposed ? 1 : columns, across = transposed ? columns : 1, count = panels::count_for(outputs);
-  if (panels::foldable(weight)) {
-    Tensor y = torch::stable::new_empty(weight, {count, inputs, LANES}, torch::headeronly::ScalarType::Int);
-    panels::fold<panels::Pair>(weight, outputs, inputs, down, across, y);
+  const auto folded = [&]<class T, class P>(std::type_identity<T>, std::type_identity<P>) {
+    const auto type = std::is_same_v<P, float> ? torch::headeronly::ScalarType::Float : torch::headeronly::ScalarType::Int;
+    Tensor y = torch::stable::new_empty(weight, {count, panels::lines_of<P>(inputs), panels::A_LINE<P>}, type);
+    panels::fold<T, P>(weight, outputs, inputs, down, across, y);
     return y;
-  }
-  Tensor y = torch::stable::new_empty(weight, {count, inputs, panels::PANEL});
-  panels::fold<float>(weight, outputs, inputs, down, across, y);
-  return y;
+  };
+  if (!is_float(weight)) return folded(std::type_identity<bf16>(), std::type_identity<panels::Twos>());
+  if (panels::foldable(weight)) return folded(std::type_identity<float>(), std::type_identity<panels::Pair>());
+  return folded(std::type_identity<float>(), std::type_identity<panels::Whole>());
 }
 
 constexpr int HEADS = 4;  // whose values are summed at a time
