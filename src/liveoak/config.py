@@ -62,7 +62,7 @@ class Settings(BaseModel):
     """CPU threads of the model; 0 takes what OMP_NUM_THREADS says, else all cores that the process may use."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Compile steps of decoding: auto where that pays (on CPUs with a C++ compiler, for priors that are not tiny)."""
-    serving_share: float = Field(default=0.5, gt=0, lt=1)
+    serving_share: float = Field(default=0.45, gt=0, lt=1)
     """Part of the computing time that replies get while a lesson is studied; what they leave goes to the lesson."""
     context: int = Field(default=2048, ge=64)
     """Most tokens of prompt and reply together."""
