@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 SHARE = 0.45
-"""Serving's part of the time while serving and learning both have work. A little under half, so that a lesson keeps half of
-its speed with what changing from one to the other costs it."""
+"""Serving's part of the time while serving and learning both have work: a little under half, so that a lesson keeps
+half of its speed with what changing costs it."""
 TURN = 0.06
 """Seconds that learning computes before replies under way go on."""
 
