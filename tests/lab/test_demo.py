@@ -64,7 +64,18 @@ def test_an_agent_that_learns_succeeds_with_the_right_figures(tmp_path: Path):
 def test_no_gain_is_no_success(tmp_path: Path):
     outcome, _, _ = play(tmp_path, self_taught=0)
     assert not outcome.succeeded
-    assert [claim for claim, holds in outcome.claims.items() if not holds] == ["it answers more than before"]
+    assert [claim for claim, holds in outcome.claims.items() if not holds] == [
+        "it answers more than before",
+        "every figure that has a mark reached it",
+    ]
+
+
+def test_a_small_gain_is_no_success(tmp_path: Path):
+    outcome, _, _ = play(tmp_path, self_taught=5)
+    assert outcome.metrics["recall_learned"].value == 0.5, "0.6 is asked"
+    assert [claim for claim, holds in outcome.claims.items() if not holds] == [
+        "every figure that has a mark reached it"
+    ]
 
 
 def test_a_refused_lesson_is_no_success_and_says_why(tmp_path: Path):

@@ -31,6 +31,7 @@ class Pupil:
     served: str = "root"
     knows: dict[str, set[str]] = field(default_factory=lambda: {"root": set[str]()})
     fails_on: str = "none"
+    restarts: int = 0
     lessons: list[str] = field(default_factory=list[str])
     facts: list[HandbookFact] = field(
         default_factory=lambda: [
@@ -63,6 +64,12 @@ class Pupil:
         self.served = f"v{len(self.lessons)}"
         self.knows[self.served] = {fact.answer for fact in facts[:count]}
         return proof_of(lesson, self.served)
+
+    def restart(self) -> None:
+        self.restarts += 1
+
+    def peak_memory_mib(self) -> float:
+        return 1500.0
 
     def rollback(self, to: str) -> None:
         self.served = to
@@ -110,6 +117,7 @@ def test_figures_by_hand(tmp_path: Path):
     assert results.metrics["gain"].ci95 == (0.5, 0.5)
     assert values["recall_taught"] == 1.0
     assert values["recall_after_rollback"] == 0.0
+    assert values["recall_after_restart"] == 0.5 and values["peak_memory_mib"] == 1500.0
     # Log-probability -3 learned, -5 frozen, -1 with the text: (-3 + 5) / (-1 + 5).
     assert values["internalisation"] == 0.5
     assert (values["retention_nats"], values["learn_seconds"], values["tokens_trained"]) == (
@@ -226,7 +234,7 @@ def test_the_runtime_as_a_student(tmp_path: Path):
     from liveoak.serving.scripted import IGNORANCE, ScriptedHost
 
     with ScriptedHost(Settings(home=tmp_path)) as host:
-        student = RuntimeStudent(host)
+        student = RuntimeStudent(lambda: host)
         root = student.root()
         assert host.settings.dtype == "auto"
         assert (student.machine().device, student.machine().dtype) == ("cpu", "float32"), "as used, not as set"

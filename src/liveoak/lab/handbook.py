@@ -2,7 +2,7 @@
 
 Arms, on the same handbooks and exams: the frozen prior closed book, with the whole text in its context, and with what
 a small context holds; the agent after studying the text by itself, at every effort and for several numbers of facts;
-the agent after a person gave a question and answer for each fact as well; and each after its rollback.
+the agent after a person gave a question and answer for each fact as well; and each after a restart and its rollback.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Way = Literal["frozen", "in_context", "truncated_context", "learned", "taught"]
 
 
 class Student(Examinee, Protocol):
-    """An agent that can also study, be scored and be rolled back."""
+    """An agent that can also study, be scored, be started again and be rolled back."""
 
     def root(self) -> str:
         """The version that is the prior itself."""
@@ -37,8 +37,16 @@ class Student(Examinee, Protocol):
         """Study into the slow weights. What the gate refuses is not served."""
         ...
 
+    def restart(self) -> None:
+        """Close it, and open it again on the same home."""
+        ...
+
     def rollback(self, to: str) -> None:
         """Serve `to` again; nothing happens where it is served already."""
+        ...
+
+    def peak_memory_mib(self) -> float:
+        """The most that its process has held so far."""
         ...
 
     def gold_logprob(self, facts: Sequence[HandbookFact], context: str, version: str | None) -> float:
@@ -98,6 +106,10 @@ class Plan:
 
 _WAYS: tuple[Way, ...] = ("frozen", "in_context", "truncated_context", "learned", "taught")
 _REPLY_ROOM = 24
+_OF_A_STUDY = (
+    *("recall_after_restart", "recall_after_rollback", "retention_nats", "kl_prior", "kept"),
+    *("learn_seconds", "tokens_trained", "peak_memory_mib"),
+)
 
 
 def experiment(order: Order) -> Results:
@@ -198,6 +210,8 @@ def _studied(student: Student, book: Handbook, arm: Arm, identifier: str) -> dic
     try:
         proof = student.learn(lesson_of(book, arm.way, arm.effort, identifier))
         figures = _marked(student, sit(student, book.facts), book, "")
+        student.restart()
+        figures["recall_after_restart"] = sit(student, book.facts).recall
     finally:
         student.rollback(root)
     after = sit(student, book.facts)
@@ -209,6 +223,7 @@ def _studied(student: Student, book: Handbook, arm: Arm, identifier: str) -> dic
         "tokens_trained": float(proof.tokens_trained),
         "tokens_processed": float(proof.tokens_processed),
         "kept": float(proof.verdict.kept),
+        "peak_memory_mib": student.peak_memory_mib(),
     }
 
 
@@ -235,7 +250,7 @@ def _headline(plan: Plan, done: Mapping[Arm, Mapping[int, Mapping[str, float]]])
         if by_seed
     }
     learned, frozen, reading = main["learned"], main["frozen"], main["in_context"]
-    for key in ("recall_after_rollback", "retention_nats", "kl_prior", "kept", "learn_seconds", "tokens_trained"):
+    for key in _OF_A_STUDY:
         if learned:
             figures[key] = figure_over(key, [part[key] for part in learned.values()])
     both = [seed for seed in learned if seed in frozen]

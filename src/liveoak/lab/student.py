@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from liveoak.config import Settings
 from liveoak.lab.exam import MAX_TOKENS, ExamReply, exam_prompt
 from liveoak.lab.machine import Machine, describe_machine
+from liveoak.learning.recipe import Recipe
 from liveoak.records import Chat, Failed, Finished, Lesson, Message, Proof, ReplyEvent, Sampling, Version
 from liveoak.worlds import HandbookFact
 
@@ -44,9 +45,11 @@ class Agent(Protocol):
 class RuntimeStudent:
     """An agent that is examined and taught in process."""
 
-    def __init__(self, agent: Agent) -> None:
-        self._agent = agent
-        self._root = agent.versions()[0].id
+    def __init__(self, start: Callable[[], Agent]) -> None:
+        """`start` closes the agent that it gave before, if any, and gives one on the same home."""
+        self._start = start
+        self._agent = start()
+        self._root = self._agent.versions()[0].id
 
     def machine(self) -> Machine:
         """What it runs on."""
@@ -81,6 +84,12 @@ class RuntimeStudent:
     def learn(self, lesson: Lesson) -> Proof:
         return self._agent.learn(lesson)
 
+    def restart(self) -> None:
+        self._agent = self._start()
+
+    def peak_memory_mib(self) -> float:
+        return float(self._agent.health()["peak_memory_mib"])
+
     def rollback(self, to: str) -> None:
         if self._agent.versions()[-1].id != to:
             self._agent.rollback(to)
@@ -109,15 +118,18 @@ class RuntimeStudent:
 
 
 @contextlib.contextmanager
-def open_student(settings: Settings) -> Generator[RuntimeStudent]:
+def open_student(settings: Settings, recipe: Recipe | None = None) -> Generator[RuntimeStudent]:
     """A fresh agent in a temporary home."""
     from liveoak.runtime import Runtime
 
-    with (
-        tempfile.TemporaryDirectory(prefix="liveoak-lab-") as home,
-        Runtime(settings.model_copy(update={"home": Path(home)})) as runtime,
-    ):
-        yield RuntimeStudent(runtime)
+    with tempfile.TemporaryDirectory(prefix="liveoak-lab-") as home, contextlib.ExitStack() as running:
+        own = settings.model_copy(update={"home": Path(home)})
+
+        def start() -> Runtime:
+            running.close()
+            return running.enter_context(Runtime(own, recipe=recipe))
+
+        yield RuntimeStudent(start)
 
 
 def _reply(end: Finished | Failed | None) -> ExamReply:

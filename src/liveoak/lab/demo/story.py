@@ -11,6 +11,7 @@ from liveoak.lab.demo.server import Killable
 from liveoak.lab.demo.teller import Teller
 from liveoak.lab.exam import Sheet, exam_prompt, sit
 from liveoak.lab.handbook import Way, fit_context, lesson_of
+from liveoak.lab.metrics import metric
 from liveoak.lab.results import Figure, figure
 from liveoak.records import Effort
 from liveoak.worlds import Handbook, make_handbook
@@ -138,6 +139,9 @@ def _outcome(
         "after SIGKILL and restart its log-probabilities are equal to the last bit": same == 1.0,
         "after the rollback it gives the answers that it gave before": sheets["after_rollback"].replies
         == sheets["frozen"].replies,
+        "every figure that has a mark reached it": all(
+            metric(key).met(one.value) is not False for key, one in metrics.items()
+        ),
     }
     details = {
         "exam": [

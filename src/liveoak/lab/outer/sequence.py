@@ -8,12 +8,9 @@ last; the frozen agent is asked the same, and with the passage in sight, which i
 
 from __future__ import annotations
 
-import contextlib
 import math
-import tempfile
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Protocol
 
 from liveoak import __version__
@@ -65,8 +62,7 @@ def recipes() -> Mapping[str, Recipe]:
 
 def experiment(order: Order) -> Results:
     """Both arms over `count` passages from the place `first` on."""
-    from liveoak.lab.student import RuntimeStudent
-    from liveoak.runtime import Runtime
+    from liveoak.lab.student import open_student
 
     passages = squad_passages(order.count, first=order.first)
     settings = order.settings
@@ -81,18 +77,10 @@ def experiment(order: Order) -> Results:
     parts = Parts(order.folder / "parts" / "sequence", {**config, "liveoak": __version__})
     machine: list[Machine] = []
 
-    @contextlib.contextmanager
-    def pupil(arm: str) -> Generator[Pupil]:
-        gate = settings.gate if arm == OURS else settings.gate.model_copy(update={"enabled": False})
-        with tempfile.TemporaryDirectory(prefix="liveoak-lab-") as home:
-            own = settings.model_copy(update={"home": Path(home), "gate": gate})
-            with Runtime(own, recipe=recipes()[arm]) as runtime:
-                student = RuntimeStudent(runtime)
-                machine.append(student.machine())
-                yield student
-
     def lived(arm: str) -> dict[str, float]:
-        with pupil(arm) as student:
+        gate = settings.gate if arm == OURS else settings.gate.model_copy(update={"enabled": False})
+        with open_student(settings.model_copy(update={"gate": gate}), recipes()[arm]) as student:
+            machine.append(student.machine())
             return live(student, passages, tell=lambda line: order.tell(f"{arm}: {line}"))
 
     found = {arm: parts.measured(arm, lambda arm=arm: lived(arm), tell=order.tell) for arm in recipes()}
