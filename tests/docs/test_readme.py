@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 _SECONDS = 280
+ANSWERS = {'liveoak ask "Who has the key to the boathouse?"': "Runa Hessel"}
+"""What a command of a page must say: it was taught by the command before it, in another process."""
 
 pytestmark = [pytest.mark.prior, pytest.mark.e2e]
 
@@ -119,7 +121,8 @@ def test_commands_run_in_order(page: Path, tmp_path: Path):
             # The tests' own environment may have another name; what matters is that `liveoak` is found.
             type_in("command -v liveoak", tmp_path, env)
         elif command != "liveoak serve":
-            type_in(command, tmp_path, env)
+            said = type_in(command, tmp_path, env)
+            assert ANSWERS.get(command, "") in said, f"{command!r}, in a new process, answers {said!r}"
 
 
 def test_python_blocks_run(server: str, tmp_path: Path):

@@ -139,6 +139,8 @@ def test_points_beyond_time_or_memory_are_left_out():
         ("liveoak::linear", [[4, 10], [20, 10], [], [4, 4]], "linear"),
         ("liveoak::linear", [[4, 10], [50, 10], [], []], "head_loss"),
         ("liveoak::attend", [[1, 2, 4, 5], [1, 2, 4, 5]], "attention"),
+        ("liveoak::change", [[7, 10], [240]], "adapters"),
+        ("liveoak::change_back", [[7, 10], [7, 4]], "adapters"),
         ("aten::mul", [[7, 10], [10]], "elementwise"),
         ("aten::copy_", [[7, 10], [7, 10]], "elementwise"),
         ("liveoak::linear", [[7, 10], [4, 10, 8], []], "head_loss"),

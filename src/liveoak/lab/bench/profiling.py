@@ -21,6 +21,8 @@ _PRODUCTS = ("mm", "bmm", "baddbmm", "linear", "matmul", "gemm", "einsum", "pack
 _ATTENTION = ("attention", "attend", "softmax", "baddbmm")
 _OURS = "liveoak::linear"
 """Adds what the slots add in the same operator, so that the two cannot be told apart."""
+_ADAPTERS = ("liveoak::change", "liveoak::change_back")
+"""What slots add in a pass, and the way back through it."""
 _LOSS = ("log_softmax", "nll_loss", "cross_entropy")
 _WAITING = ("cudaDeviceSynchronize", "cudaStreamSynchronize", "cudaEventSynchronize")
 
@@ -67,6 +69,8 @@ def _timed(run: Callable[[], object], on_gpu: bool) -> float:
 
 def group_of(name: str, shapes: Sequence[Sequence[int]], shape: Shape, rank: int) -> str:
     """The group of an operator from its name and the shapes of its inputs."""
+    if name in _ADAPTERS:
+        return "adapters"
     plain = name.removeprefix("aten::").removeprefix("mkldnn::").lstrip("_")
     sizes = [tuple(one) for one in shapes if one]
     dims = {dim for one in sizes for dim in one}

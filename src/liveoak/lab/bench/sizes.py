@@ -43,7 +43,7 @@ class Sizes:
     """Rank of the slots in the growth curve, low enough for hundreds of them in memory."""
     growth_line: int = 32
     """Tokens that each slot of the growth curve trains on."""
-    growth_seconds: float = 100.0
+    growth_seconds: float = 300.0
     """A point of the growth curve that would take longer is left out, and said to be."""
     soak_minutes: float = 1.0
     fresh: bool = True

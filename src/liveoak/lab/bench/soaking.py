@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -21,7 +22,9 @@ AGENTS = 8
 UNDER_WAY = 6
 """Replies asked for at once."""
 CANCELLED = 0.2
-"""Share of the replies that are cancelled on their way."""
+"""Share of the replies that are given up, unless they end first."""
+PATIENCE = 2.0
+"""Seconds within which they are."""
 SAMPLES = 240
 _STEPS = 3
 _RANK = 16
@@ -57,21 +60,21 @@ class Soak:
 
     def _ask(self) -> list[tuple[float, float]]:
         rng = random.Random(self._job.seed)
-        tickets: list[Ticket] = []
+        asked: list[tuple[Ticket, float]] = []
         samples: list[tuple[float, float]] = []
         length = self._job.minutes * 60
         began = time.monotonic()
         while (now := time.monotonic() - began) < length:
             if now >= len(samples) * length / SAMPLES:
                 samples.append((now, resident()))
-            while len(tickets) < UNDER_WAY:
-                tickets.append(self._submit(rng))
-            for ticket in tickets:
-                # Whoever is drawn for it is cancelled at a moment that nothing else depends on.
-                if not ticket.cancelled and rng.random() < CANCELLED / 100:
-                    ticket.cancelled = True
-            tickets = [ticket for ticket in tickets if not self._settled(ticket)]
+            while len(asked) < UNDER_WAY:
+                patience = rng.uniform(0, PATIENCE) if rng.random() < CANCELLED else math.inf
+                asked.append((self._submit(rng), now + patience))
+            for ticket, end in asked:
+                ticket.cancelled = ticket.cancelled or now >= end
+            asked = [(ticket, end) for ticket, end in asked if not self._settled(ticket)]
             time.sleep(0.01)
+        tickets = [ticket for ticket, _ in asked]
         for ticket in tickets:
             ticket.cancelled = True
         self._engine.scheduler.wake()

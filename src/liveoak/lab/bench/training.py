@@ -33,7 +33,7 @@ def train_many(rig: Rig, row: str, mfu_row: str | None = None) -> None:
     """
     sizes = rig.sizes
     job = TrainJob(lessons=rig.lessons, passes=sizes.passes, rank=sizes.rank)
-    peft_job = job.model_copy(update={"way": _best_way(rig, job)})
+    peft_job = job.model_copy(update={"way": _best_way(rig, "peft", job)})
     alone_job = job.model_copy(update={"lessons": rig.lessons[:1]})
     for side in (OURS, "peft"):
         _train(rig.stand.side(side), (alone_job if side == OURS else peft_job).model_copy(update=_one_lesson(job)))
@@ -65,9 +65,9 @@ def one_lesson_with_trl(rig: Rig) -> None:
     """
     job = TrainJob(lessons=rig.lessons[:1], passes=2 * rig.sizes.passes, rank=rig.sizes.rank)
     rig.stand.tell("one lesson with TRL's trainer")
-    _train(rig.stand.side("TRL"), job.model_copy(update={"passes": 1}))
+    theirs = job.model_copy(update={"way": _best_way(rig, "TRL", job)})
     found = rig.stand.taking_turns(
-        rig.sizes.repeats, {OURS: lambda side, _: _train(side, job), "TRL": lambda side, _: _train(side, job)}
+        rig.sizes.repeats, {OURS: lambda side, _: _train(side, job), "TRL": lambda side, _: _train(side, theirs)}
     )
     rig.stand.leave("TRL")
     _train_arms(rig, job, found, "one lesson")
@@ -134,26 +134,26 @@ def lesson_vs_seal(rig: Rig, row: str, loss_row: str) -> None:
     rig.ledger.row(loss_row, [losses[0] - losses[1]])
 
 
-def _best_way(rig: Rig, job: TrainJob) -> str:
-    """peft's fastest way to lay out a lesson, by trial."""
-    side = rig.stand.side("peft")
+def _best_way(rig: Rig, name: str, job: TrainJob) -> str:
+    """A side's fastest way to lay out a lesson, by trial."""
+    side = rig.stand.side(name)
     trial = job.model_copy(update=_one_lesson(job))
     took: dict[str, float] = {}
     for way in side.call("ways", Nothing(), Ways).ways:
         try:
             tries = [_train(side, trial.model_copy(update={"way": way})).trained.seconds for _ in range(2)]
         except LiveoakError as error:
-            rig.stand.tell(f"peft, {way}: {error}")
+            rig.stand.tell(f"{name}, {way}: {error}")
             continue
         # The first time round, buffers and kernels are made.
         took[way] = min(tries)
     if not took:
-        raise Unavailable("peft trains in none of its ways")
+        raise Unavailable(f"{name} trains in none of its ways")
     best = min(took, key=lambda way: took[way])
-    rig.ledger.notes["peft_ways"] = {
+    rig.ledger.notes[f"{name}_ways"] = {
         way: round(trial.tokens / seconds, 1) for way, seconds in sorted(took.items(), key=lambda pair: pair[1])
     }
-    rig.stand.tell(f"peft is fastest with: {best}")
+    rig.stand.tell(f"{name} is fastest with: {best}")
     return best
 
 

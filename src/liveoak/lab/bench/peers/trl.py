@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from typing import Any
 
@@ -9,9 +10,12 @@ from liveoak.errors import UserError
 from liveoak.lab.bench import jobs
 from liveoak.lab.bench.peers.found import load_model, need, now
 
+_TOGETHER = {"single": 1, "padded 2": 2, "padded 4": 4, "padded all": 0}
+
 
 class Trl:
-    """The trainer as its users set it up: the lesson as one batch, no checkpoints, no logging."""
+    """The trainer without checkpoints and logging. A way is how many lines are padded to the longest of them at once; a
+    step is the whole lesson in each."""
 
     def __init__(self, setup: jobs.Setup) -> None:
         self._setup = setup
@@ -19,10 +23,17 @@ class Trl:
         self._model: Any = load_model(setup)
         self._tokenizer = self._small_tokenizer()
 
+    def ways(self, _: jobs.Nothing) -> jobs.Ways:
+        return jobs.Ways(ways=tuple(_TOGETHER))
+
     def train(self, job: jobs.TrainJob) -> jobs.Trained:
         trl, datasets, peft = need("trl"), need("datasets"), need("peft")
         if len(job.lessons) != 1 or job.by != "lesson":
             raise UserError("the trainer is given one lesson, and steps over all of it")
+        if job.way not in _TOGETHER:
+            raise UserError(f"way {job.way!r}: expected one of {tuple(_TOGETHER)!r}")
+        count = len(job.lessons[0])
+        together = min(_TOGETHER[job.way] or count, count)
         rows = {"input_ids": [list(line) for line in job.lessons[0]]}
         with tempfile.TemporaryDirectory() as folder:
             trainer = trl.SFTTrainer(
@@ -34,7 +45,8 @@ class Trl:
                 ),
                 args=trl.SFTConfig(
                     output_dir=folder,
-                    per_device_train_batch_size=len(job.lessons[0]),
+                    per_device_train_batch_size=together,
+                    gradient_accumulation_steps=math.ceil(count / together),
                     num_train_epochs=job.passes,
                     learning_rate=job.rate,
                     lr_scheduler_type="constant",
