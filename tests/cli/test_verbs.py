@@ -35,7 +35,9 @@ def test_what_a_document_says_is_answered_and_rolled_back(cli: Cli, document: Pa
 
 
 def test_json_says_what_a_program_needs(cli: Cli, host: ScriptedHost, document: Path) -> None:
-    [learned] = cli("learn", str(document), "--json").json["lessons"]
+    told = cli("learn", str(document), "--json").json
+    [learned] = told["lessons"]
+    assert told["seconds"] > 0
     assert learned["file"] == str(document)
     assert learned["proof"]["topic"] == "The keys"
     assert learned["proof"]["version"] == host.current().id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -36,6 +37,7 @@ def learn(
     It studies each one, and the gate keeps or refuses what came of it.
     Exit code 0: all kept; 7: one was refused or could not be learned.
     """
+    began = time.perf_counter()
     lessons = [(file, _lesson(file, effort, topic)) for file in files]
     told: list[dict[str, Any]] = []
     code = 0
@@ -54,8 +56,11 @@ def learn(
             told.append({"file": file, "proof": proof_as_json(proof)})
             if not options.json:
                 print_proof(proof)
+    seconds = time.perf_counter() - began
     if options.json:
-        print_json({"lessons": told})
+        print_json({"lessons": told, "seconds": seconds})
+    else:
+        print(f"{seconds:.1f} s in all, with loading", flush=True)
     if code:
         raise typer.Exit(code)
 
