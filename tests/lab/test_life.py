@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from liveoak.adapters import digest
 from liveoak.errors import WorldError
 from liveoak.lab.lives.curves import trailing
 from liveoak.lab.lives.life import Figures, Life, Stage, as_config, live
 from liveoak.lab.lives.tables import curve_of
 from liveoak.learning.arms import ARMS
+from liveoak.runtime.living import Living, Round
 from liveoak.worlds import Step
 
 
@@ -94,6 +96,26 @@ def test_who_learns_in_stages_goes_on_from_the_same_weights():
     assert answers[32] < 0.9 * answers[0]
     assert answers[64] < 0.9 * answers[0], "what the first stage taught is still there after one without it"
     assert {f"task{task}@stage{stage}" for task in (0, 1) for stage in (0, 1)} <= set(staged)
+
+
+def test_a_stage_without_settings_lives_on_with_the_weights_as_they_are(monkeypatch: pytest.MonkeyPatch):
+    """After a stage that learned, which is where a learner is left over that could go on."""
+    weights: list[str] = []
+    lived_round = Living.round
+
+    def told(self: Living) -> Round:
+        done = lived_round(self)
+        assert self.slot is not None
+        weights.append(digest(self.slot))
+        return done
+
+    monkeypatch.setattr(Living, "round", told)
+    stages = (SHORT.stages[0], Stage(settings=None, episodes=64))
+    staged = live(replace(SHORT, stages=(replace(stages[0], episodes=32), stages[1]), readings=3))
+    assert weights[0] != weights[1] and weights[1:] == [weights[1]] * 5
+    for kind in ("answers", "choices", "endings"):
+        read = curve_of(staged, kind)
+        assert read[0] != read[32] == read[64] == read[96]
 
 
 def test_a_softened_adapter_stays_nearer_to_the_prior():

@@ -81,7 +81,20 @@ def test_where_curves_cross_is_counted_and_never_is_the_whole_life(tmp_path: Pat
     assert results.metrics["crossed"].value == pytest.approx(0.5)
     assert results.arms["rooms, nothing"]["solver_share"].value == pytest.approx(0.8)
     assert results.config["claims"]["rooms: living adds to an expert's demonstrations"]
-    assert not results.config["claims"]["rooms: mediocre demonstrations end as high as an expert's"]
+    assert not results.config["claims"]["rooms: mediocre demonstrations end no lower than an expert's"]
+    near = {arm: results.config["claims"][f"rooms: {arm} ends near the solver"] for arm in ("expert", "nothing")}
+    assert near == {"expert": True, "nothing": False}, "0.8 is less than 0.8 of the way from guessing to 1"
+
+
+def test_a_mean_that_one_seed_lifts_is_no_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def made(arm: str, life: Life) -> dict[str, float]:
+        lifted = arm == "expert" and life.seed == 0
+        return rising(64, life) | {f"exam@{life.episodes}": 0.9 if lifted else 0.5 + 0.01 * life.seed}
+
+    claims = run(prior_or_scratch, made, tmp_path, monkeypatch).config["claims"]
+    assert not claims["rooms: living adds to an expert's demonstrations"]
+    assert not claims["rooms: an expert's demonstrations end higher than nothing"]
+    assert claims["rooms: mediocre demonstrations end no lower than an expert's"]
 
 
 def test_stages_share_the_episodes_of_a_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

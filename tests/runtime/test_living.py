@@ -127,6 +127,18 @@ def test_a_frozen_agent_learns_nothing_and_an_exam_neither(engine: Engine):
         assert done.report is None and frozen.slot is None and done.score is not None
 
 
+def test_who_rests_lives_on_with_what_was_learned_and_learns_no_more(engine: Engine):
+    learner = Learner(engine, QUICK, seed=2)
+    fresh = digest(learner.slot)
+    with living(engine, learner) as life:
+        assert life.round().report is not None
+        learned = digest(learner.slot)
+        life.rest()
+        assert life.slot is learner.slot and life.learner is None
+        assert life.round().report is None
+    assert digest(learner.slot) == learned != fresh
+
+
 def test_demonstrations_are_part_of_each_round(engine: Engine, monkeypatch: pytest.MonkeyPatch):
     learner = Learner(engine, ARMS["both"])
     given: list[Lived] = []

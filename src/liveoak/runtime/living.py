@@ -122,6 +122,10 @@ class Living:
         """The weights that act."""
         return self.learner.slot if self.learner is not None else self._slot
 
+    def rest(self) -> None:
+        """Live on with the weights as they are, and learn nothing any more."""
+        self._slot, self.learner = self.slot, None
+
     @property
     def world(self) -> World:
         """One of the worlds, to ask its name or instructions."""

@@ -41,7 +41,7 @@ class Stage:
     """A stretch of a life that is learned from in one way."""
 
     settings: LearnerSettings | None
-    """None: nothing is learned."""
+    """None: lived with the weights as they are, learning nothing."""
     episodes: int
 
 
@@ -146,13 +146,20 @@ class _Account:
             self._measure(living, 0)
             done = 0
             for number, stage in enumerate(life.stages):
-                if number and stage.settings is not None:
-                    living.learner = self._learner(stage.settings, living.slot)
+                if number:
+                    self._begin(living, stage)
                 for _ in range(stage.episodes // life.together):
                     done += life.together
                     self._round(living, done)
                 self._examine_tasks(living, number)
             return self._figures | self._totals()
+
+    def _begin(self, living: Living, stage: Stage) -> None:
+        """A later stage goes on from the weights that those before it left."""
+        if stage.settings is None:
+            living.rest()
+        else:
+            living.learner = self._learner(stage.settings, living.slot)
 
     def _round(self, living: Living, done: int) -> None:
         life = self._life

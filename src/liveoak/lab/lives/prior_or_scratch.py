@@ -13,7 +13,7 @@ from typing import Any
 from liveoak.lab.lives.curves import crossing, threshold_between
 from liveoak.lab.lives.life import Figures, Life, Stage, live
 from liveoak.lab.lives.running import figures_by_arm, finished, run_lives, world_scores
-from liveoak.lab.lives.tables import Table, curve_of, score_lines
+from liveoak.lab.lives.tables import Table, curve_of, paired, score_lines
 from liveoak.lab.lives.ways import way
 from liveoak.lab.order import Order
 from liveoak.lab.results import Figure, Results, figure, figure_over
@@ -89,7 +89,7 @@ def experiment(order: Order) -> Results:
     for place, by_arm in table.cells.items():
         best = scores[place][1]
         for arm, cells_of_arm in by_arm.items():
-            exams = [_last(curve_of(cell, "exam")) for cell in cells_of_arm.values()]
+            exams = [_at_the_end(cell) for cell in cells_of_arm.values()]
             arms[f"{place}, {arm}"]["solver_share"] = figure_over("solver_share", [exam / best for exam in exams])
             arms[f"{place}, {arm}"] |= _crossed(table, place, arm)
     lines = [
@@ -108,13 +108,15 @@ def experiment(order: Order) -> Results:
             "guess_and_expert": scores,
             "worlds": {place: {"options": dict(options), "episodes": n} for place, (options, n) in PLACES.items()},
         },
-        claims=_claims(arms),
+        claims=_claims(table, thresholds),
         lines=[one.model_dump(mode="json") for one in lines if one.series],
     )
 
 
-def _last(curve: Mapping[int, float]) -> float:
-    return curve[max(curve)]
+def _at_the_end(cell: Mapping[str, float]) -> float:
+    """The score of the last exam."""
+    exams = curve_of(cell, "exam")
+    return exams[max(exams)]
 
 
 def _crossed(table: Table, place: str, arm: str) -> dict[str, Figure]:
@@ -144,16 +146,23 @@ def _headline(table: Table) -> dict[str, Figure]:
     return {"crossed": figure("crossed", sum(found) / len(found), n=len(found))} if found else {}
 
 
-def _claims(arms: Mapping[str, Mapping[str, Figure]]) -> dict[str, bool]:
+def _claims(table: Table, thresholds: Mapping[str, float]) -> dict[str, bool]:
+    """Of exams at the end. Higher is said where the interval of the differences by seed says so, and not otherwise."""
     claims: dict[str, bool] = {}
-    for place in PLACES:
-        ends = {arm: arms.get(f"{place}, {arm}", {}).get("exam_score") for arm in BEGINNINGS}
-        expert, nothing = ends["expert"], ends["nothing"]
-        still, mediocre = ends["expert, then as it is"], ends["mediocre"]
-        if expert and nothing:
-            claims[f"{place}: an expert's demonstrations end higher than nothing"] = expert.value > nothing.value
-        if expert and still:
-            claims[f"{place}: living adds to an expert's demonstrations"] = expert.value > still.value
-        if expert and mediocre:
-            claims[f"{place}: mediocre demonstrations end as high as an expert's"] = mediocre.value >= expert.value
+    for place in table.cells:
+        expert, nothing = table.cells_of(place, "expert"), table.cells_of(place, "nothing")
+        for arm, cells in (("expert", expert), ("nothing", nothing)):
+            if cells:
+                mean = sum(map(_at_the_end, cells.values())) / len(cells)
+                claims[f"{place}: {arm} ends near the solver"] = mean >= thresholds[place]
+        better = paired(expert, nothing, _at_the_end)
+        if better is not None:
+            claims[f"{place}: an expert's demonstrations end higher than nothing"] = better.differs and better.mean > 0
+        added = paired(expert, table.cells_of(place, "expert, then as it is"), _at_the_end)
+        if added is not None:
+            claims[f"{place}: living adds to an expert's demonstrations"] = added.differs and added.mean > 0
+        short = paired(table.cells_of(place, "mediocre"), expert, _at_the_end)
+        if short is not None:
+            no_lower = not (short.differs and short.mean < 0)
+            claims[f"{place}: mediocre demonstrations end no lower than an expert's"] = no_lower
     return claims
