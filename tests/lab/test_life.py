@@ -123,6 +123,17 @@ def test_a_softened_adapter_stays_nearer_to_the_prior():
     assert curve_of(shrunk, "answers")[64] > curve_of(live(SHORT), "answers")[64]
 
 
+def test_who_is_renewed_learns_all_the_same():
+    """What is drawn anew is the least useful of the adapter: it changes the life, and most of what it learns stays."""
+    plain, renewed = live(replace(SHORT, readings=1)), live(replace(SHORT, readings=1, renew=1.0))
+    learned, left = plain["bits_answers"], renewed["bits_answers"]
+    assert left == learned, "nothing of an adapter of four rounds has had time to become useful"
+    longer = replace(SHORT, readings=1, renew=0.25, stages=(replace(SHORT.stages[0], episodes=13 * 16),))
+    left = live(longer)["bits_answers"]
+    learned = live(replace(longer, renew=0.0))["bits_answers"]
+    assert left != learned and left > 0.5 * learned
+
+
 def test_a_world_without_an_expert_cannot_be_metered():
     with pytest.raises(WorldError, match="no expert"):
         live(replace(SHORT, world="test_life:mute", options={}))

@@ -11,10 +11,12 @@ import pytest
 from liveoak.config import Settings
 from liveoak.lab.lives import bits, drift, prior_or_scratch, stages_or_stream
 from liveoak.lab.lives.grid import Done
+from liveoak.lab.lives.levers import Levers
 from liveoak.lab.lives.life import Life
 from liveoak.lab.order import Order
 from liveoak.lab.report import write_report
 from liveoak.lab.results import Results
+from liveoak.worlds import RuledWorld, seeds
 
 Made = Callable[[str, Life], dict[str, float]]
 
@@ -146,7 +148,48 @@ def test_what_a_stream_kept_and_lost_by_hand():
     assert found["plasticity_loss"].value == pytest.approx(128 - 96)
 
 
-def test_phases_are_whole_rounds_and_the_rules_come_back():
+def drifting(arm: str, life: Life, forgotten: Mapping[str, list[float]]) -> dict[str, float]:
+    """A stream that learned each phase to 0.9 and kept of the first three what `forgotten` left of them."""
+    rounds = range(life.together, life.episodes + 1, life.together)
+    scores = {f"score@{at}": 0.7 for at in rounds} | {"exam@0": 0.3}
+    if arm == drift.FRESH:
+        return scores | {"task3@stage0": 0.9}
+    end = 0.9 - forgotten[arm][life.seed]
+    return scores | {
+        f"task{task}@stage{stage}": end if task < stage == 3 else 0.9 for task in range(4) for stage in range(4)
+    }
+
+
+def test_forgetting_is_compared_by_seed_and_a_mean_alone_is_no_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    forgotten = {arm: [0.2, 0.4, 0.6] for arm in drift.REMEDIES}
+    # By 0.1 in every seed, though seeds differ by more; and by 0.1 in the mean, of one seed alone.
+    forgotten |= {"renewed": [0.1, 0.3, 0.5], "replay": [0.2, 0.4, 0.3]}
+    results = run(drift, lambda arm, life: drifting(arm, life, forgotten), tmp_path, monkeypatch)
+    assert results.arms["levers, renewed"]["forgetting_over_plain"].value == pytest.approx(-0.1)
+    assert results.arms["levers, replay"]["forgetting_over_plain"].value == pytest.approx(-0.1)
+    claims = results.config["claims"]
+    assert claims["renewed forgets less than the plain stream"]
+    assert not claims["replay forgets less than the plain stream"]
+    assert not claims["renewed learns the last rules sooner than the plain stream"]
+    assert not claims["the plain stream lost plasticity"] and claims["anchor costs no score"]
+    assert "plain forgets less than the plain stream" not in claims
+
+
+def test_the_last_phase_was_never_met_before():
+    """Its rules are other than those of all phases before on every colour, so that nothing met is of use."""
+    made = RuledWorld(Levers(every=40, stream=3, course=drift.COURSE))
+    good: list[dict[str, str]] = []
+    for phase in range(drift.PHASES):
+        told: dict[str, str] = {}
+        for seed in seeds("train", 40, start=phase * 40):
+            colour = made.reset(seed).split()[0]
+            told[colour] = made.expert() or ""
+        good.append(told)
+    assert good[0] == good[2] != good[1], "the rules come back once"
+    assert all(good[3][colour] != earlier[colour] for earlier in good[:3] for colour in earlier)
+
+
+def test_phases_are_whole_rounds_and_who_begins_fresh_begins_with_the_last():
     for quick, every in ((True, drift.QUICK_EVERY), (False, drift.EVERY)):
         cells, names = drift.lives(range(1), quick=quick)
         plain = next(life for part, life in cells.items() if names[part][1] == "plain")

@@ -1,15 +1,16 @@
 """The experiment `drift`: a long stream in a world whose rules change, with remedies against what that does.
 
-Arms: the learner as it is (`plain`), with replay of its past, with an anchor to the prior, and with an adapter that is
-shrunk and perturbed a little each round (what continual backprop is compared with). `fresh` begins with the last phase:
-what the stream's weights need more than it to learn the last rules is plasticity lost. Two tables of rules take turns,
-so that what was kept is worth something.
+Arms: the learner as it is (`plain`), with replay of its past, with an anchor to the prior, with an adapter whose least
+useful directions are drawn anew now and then (`renewed`, continual backprop), and with one that is shrunk and perturbed
+a little each round (`softened`, what continual backprop is compared with). Two tables of rules take turns, so that what
+was kept is worth something; the last phase has a third, which was never met. `fresh` begins with that phase: what the
+stream's weights need more than it to learn the last rules is plasticity lost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from liveoak.lab.lives.continual import continual
@@ -24,24 +25,38 @@ from liveoak.learning.arms import LearnerSettings
 
 WORLD = "levers"
 _WORLD = "liveoak.lab.lives.levers:Levers"
-PHASES = 4
+COURSE = "abac"
+"""The table of each phase; the last is met there for the first time."""
+PHASES = len(COURSE)
 TOGETHER = 32
-EVERY, QUICK_EVERY = 640, 64
+EVERY, QUICK_EVERY = 960, 64
 """Episodes of a phase: whole rounds."""
 SHARE = 0.6
 BASE = way("both")
-REMEDIES: Mapping[str, tuple[LearnerSettings, float]] = {
-    "plain": (BASE, 1.0),
-    "replay": (replace(BASE, replay=1.0), 1.0),
-    "anchor": (replace(BASE, anchor=0.1), 1.0),
-    "softened": (BASE, 0.995),
-    "fresh": (BASE, 1.0),
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """What an arm does about what drift does."""
+
+    settings: LearnerSettings = BASE
+    keep: float = 1.0
+    renew: float = 0.0
+
+
+REMEDIES: Mapping[str, Remedy] = {
+    "plain": Remedy(),
+    "replay": Remedy(settings=replace(BASE, replay=1.0)),
+    "anchor": Remedy(settings=replace(BASE, anchor=0.1)),
+    "softened": Remedy(keep=0.995),
+    "renewed": Remedy(renew=0.01),
 }
-"""Settings, and what each round leaves of the adapter's distance to a fresh one."""
+FRESH = "fresh"
+"""The arm that begins with the last phase."""
 
 
 def options_of(seed: int, every: int) -> dict[str, Any]:
-    return {"every": every // GROUP, "stream": seed}
+    return {"every": every // GROUP, "stream": seed, "course": COURSE}
 
 
 GROUP = 1
@@ -54,13 +69,13 @@ def lives(seeds: range, *, quick: bool) -> tuple[dict[str, Life], dict[str, tupl
     cells: dict[str, Life] = {}
     names: dict[str, tuple[str, str, int]] = {}
     for seed in seeds:
-        for arm, (settings, keep) in REMEDIES.items():
-            last_alone = arm == "fresh"
+        for arm, remedy in {**REMEDIES, FRESH: REMEDIES["plain"]}.items():
+            last_alone = arm == FRESH
             phases = 1 if last_alone else PHASES
             life = Life(
                 world=_WORLD,
                 options=options_of(seed, every),
-                stages=tuple(Stage(settings=settings, episodes=every) for _ in range(phases)),
+                stages=tuple(Stage(settings=remedy.settings, episodes=every) for _ in range(phases)),
                 seed=seed,
                 begun=(PHASES - 1) * every if last_alone else 0,
                 group=GROUP,
@@ -68,7 +83,8 @@ def lives(seeds: range, *, quick: bool) -> tuple[dict[str, Life], dict[str, tupl
                 readings=0,
                 examined=8 if quick else 32,
                 exams_of=tuple(phase * every // GROUP for phase in range(PHASES)),
-                keep=keep,
+                keep=remedy.keep,
+                renew=remedy.renew,
             )
             name = f"{WORLD}, {arm}, seed {seed}"
             cells[name], names[name] = life, (WORLD, arm, seed)
@@ -88,15 +104,15 @@ def experiment(order: Order) -> Results:
     guess, best = world_scores(_WORLD, options_of(0, every))
     threshold = threshold_between(guess, best, SHARE)
     arms = figures_by_arm(table, {WORLD: threshold})
-    plain, fresh = table.cells_of(WORLD, "plain"), table.cells_of(WORLD, "fresh")
+    plain, fresh = table.cells_of(WORLD, "plain"), table.cells_of(WORLD, FRESH)
     for arm, ours in table.cells.get(WORLD, {}).items():
         own = arms[f"{WORLD}, {arm}"]
-        if arm != "fresh":
+        if arm != FRESH:
             # The exam of a whole life is one on the tasks that it began with.
             own.pop("exam_score", None)
             own |= stream_figures(ours, fresh, threshold, every)
-        if arm not in ("fresh", "plain"):
-            own |= figure_of("score_over_plain", paired(ours, plain, anytime_score))
+        if arm not in (FRESH, "plain"):
+            own |= figures_over_plain(ours, plain, threshold, every)
     told = arms.get(f"{WORLD}, plain", {})
     kept = ("anytime_score", "recovery_episodes", "forgetting", "backward_transfer", "plasticity_loss")
     lines = score_lines("levers: score while living", table.cells.get(WORLD, {}), threshold)
@@ -137,6 +153,23 @@ def stream_figures(ours: Cells, fresh: Cells, threshold: float, every: int) -> d
     return {key: figure_over(key, values) for key, values in found.items()}
 
 
+def figures_over_plain(ours: Cells, plain: Cells, threshold: float, every: int) -> dict[str, Figure]:
+    """Differences of a remedy to the stream as it is, paired by seed."""
+
+    def last(cell: Mapping[str, float]) -> float:
+        return float(steps_to(phase_scores(cell, PHASES - 1, every), threshold))
+
+    return {
+        **figure_of("score_over_plain", paired(ours, plain, anytime_score)),
+        **figure_of("forgetting_over_plain", paired(ours, plain, forgetting_of)),
+        **figure_of("last_phase_over_plain", paired(ours, plain, last)),
+    }
+
+
+def forgetting_of(cell: Mapping[str, float]) -> float:
+    return continual(matrix_of(cell)).forgetting or 0.0
+
+
 def matrix_of(cell: Mapping[str, float]) -> list[list[float]]:
     """R: the score on each phase's tasks after each phase."""
     return [[cell[f"task{task}@stage{stage}"] for task in range(PHASES)] for stage in range(PHASES)]
@@ -161,16 +194,19 @@ def recovery(cell: Mapping[str, float], threshold: float, every: int) -> float:
 
 
 def _claims(arms: Mapping[str, Mapping[str, Figure]]) -> dict[str, bool]:
+    """Better is said where the interval of the differences by seed says so, and not otherwise."""
     claims: dict[str, bool] = {}
-    plain = arms.get(f"{WORLD}, plain", {}).get("forgetting")
-    replay = arms.get(f"{WORLD}, replay", {}).get("forgetting")
-    if plain and replay:
-        claims["replay forgets less than the plain stream"] = replay.value < plain.value
     lost = arms.get(f"{WORLD}, plain", {}).get("plasticity_loss")
-    if lost:
-        claims["the plain stream lost plasticity"] = bool(lost.ci95 and lost.ci95[0] > 0)
-    for arm in ("replay", "anchor", "softened"):
-        better = arms.get(f"{WORLD}, {arm}", {}).get("score_over_plain")
-        if better and better.ci95:
-            claims[f"{arm} costs no score"] = better.ci95[1] >= 0
+    if lost and lost.ci95:
+        claims["the plain stream lost plasticity"] = lost.ci95[0] > 0
+    for arm in REMEDIES:
+        own = arms.get(f"{WORLD}, {arm}", {})
+        for key, claim in (
+            ("forgetting_over_plain", f"{arm} forgets less than the plain stream"),
+            ("last_phase_over_plain", f"{arm} learns the last rules sooner than the plain stream"),
+        ):
+            if key in own and (bounds := own[key].ci95):
+                claims[claim] = bounds[1] < 0
+        if "score_over_plain" in own and (bounds := own["score_over_plain"].ci95):
+            claims[f"{arm} costs no score"] = bounds[1] >= 0
     return claims

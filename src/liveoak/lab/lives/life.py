@@ -23,6 +23,7 @@ from liveoak.engine import Decoder, Engine, Scheduler, only_team
 from liveoak.errors import LearningError
 from liveoak.lab.lives.bit_meter import BitMeter, outcome_entropy
 from liveoak.lab.lives.exhibits import Exhibits, exhibits, nats
+from liveoak.lab.lives.remedies import Renewal, soften
 from liveoak.learning.arms import LearnerSettings
 from liveoak.learning.demonstrating import demonstrated
 from liveoak.learning.learner import Learner
@@ -72,6 +73,8 @@ class Life:
     """Further exams at the end of each stage: the held-out episodes that they begin at, one for each task."""
     keep: float = 1.0
     """What each round leaves of the adapter's distance to a fresh one."""
+    renew: float = 0.0
+    """Share of the adapter's directions that each round draws anew, those that do least."""
 
     @property
     def episodes(self) -> int:
@@ -125,6 +128,7 @@ class _Account:
         self._meter = BitMeter()
         self._figures: Figures = {}
         self._entropies: list[float] = []
+        self._renewal: Renewal | None = None
 
     def lived(self) -> Figures:
         life = self._life
@@ -167,11 +171,20 @@ class _Account:
         self._figures[f"score@{done}"] = lived.score or 0.0
         self._figures["failed"] = self._figures.get("failed", 0.0) + (lived.failure is not None)
         self._entropies.append(outcome_entropy(_outcomes(lived.attempts)))
-        if life.keep < 1 and living.learner is not None:
-            _soften(self._engine, living.learner.slot, life.keep, seed=1000 * life.seed + living.rounds_lived)
+        if living.learner is not None:
+            self._treat(living.learner.slot, seed=1000 * life.seed + living.rounds_lived)
         every = max(1, life.episodes // life.together // life.readings) * life.together if life.readings else 0
         if (every and done % every == 0) or done == life.episodes:
             self._measure(living, done)
+
+    def _treat(self, slot: Slot, *, seed: int) -> None:
+        """The remedies, after a round that was learned from."""
+        life = self._life
+        if life.keep < 1:
+            soften(self._engine, slot, life.keep, seed=seed)
+        if life.renew:
+            self._renewal = self._renewal or Renewal(self._engine, slot, life.renew, seed=life.seed)
+            self._renewal.after_round()
 
     def _measure(self, living: Living, done: int) -> None:
         if self._held_out is not None:
@@ -231,18 +244,3 @@ def _examined(living: Living, count: int, start: int) -> float:
 def _outcomes(attempts: tuple[Attempt, ...]) -> list[float]:
     """Rounded, so that sums of the same rewards in another order are the same outcome."""
     return [round(attempt.score, 6) for attempt in attempts] or [0.0]
-
-
-def _soften(engine: Engine, slot: Slot, keep: float, *, seed: int) -> None:
-    """Shrink what was learned and mix in a fresh adapter, so that there is always something new to learn with.
-
-    Source: shrink and perturb (Ash and Adams 2020), which Dohare et al. 2024 compare continual backprop with.
-    """
-
-    def soften() -> None:
-        fresh = engine.bank.new_slot(rank=slot.rank, seed=seed)
-        with torch.no_grad():
-            slot.master.mul_(keep).add_(fresh.master, alpha=1 - keep)
-        slot.publish()
-
-    engine.run(soften)

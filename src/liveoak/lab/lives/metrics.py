@@ -34,6 +34,15 @@ LIVES = (
     _measure("anytime_score", "reward", "mean score over all episodes lived: learning is not free while it lasts"),
     _measure("score_over_reward", "reward", "final_score minus that of reward alone, paired by seed"),
     _measure("score_over_plain", "reward", "anytime_score minus that of the plain arm, paired by seed"),
+    _measure(
+        "forgetting_over_plain", "reward", "forgetting minus that of the plain arm, paired by seed", better="lower"
+    ),
+    _measure(
+        "last_phase_over_plain",
+        "episodes",
+        "to the threshold on the last phase, minus those of the plain arm, paired by seed",
+        better="lower",
+    ),
     _measure("bits_answers", "bits/episode", "by which a lived episode shortened the answers of a held-out one"),
     _measure("bits_choices", "bits/episode", "by which it shortened an expert's choices among possible actions"),
     _measure("bits_endings", "bits/episode", "by which it shortened the last answer of a held-out episode"),
