@@ -1,6 +1,7 @@
 """`liveoak lab` as a user types it."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from liveoak.cli import run
 from liveoak.lab import EXPERIMENTS, experiment_named
 from liveoak.lab.machine import describe_machine
+from liveoak.lab.report import shown
 from liveoak.lab.results import figure_over, new_results, save
 
 
@@ -68,6 +70,35 @@ def test_report_writes_page_and_plot_and_shows_thresholds(tmp_path: Path, capsys
     assert (tmp_path / "trial.html").exists()
     assert (tmp_path / "trial.png").exists()
     assert run(["lab", "report", "missing", "--out", str(tmp_path)]) == 3
+
+
+ARMS = ("rooms, reward", "rooms without advice, transition", "bandit, trl grpo")
+
+
+@pytest.mark.parametrize("width", [60, 80, 160])
+def test_arms_are_told_with_their_intervals_within_the_screen(
+    width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    told = {"final_score": [0.5, 0.75], "anytime_score": [0.25, 0.5], "episodes_to_threshold": [500.0, 1280.0]}
+    figures = {key: figure_over(key, values) for key, values in told.items()}
+    arms = {arm: dict(figures) for arm in ARMS}
+    del arms[ARMS[1]]["anytime_score"]
+    metrics = {"final_score": figures["final_score"]}
+    save(new_results("trial", machine=describe_machine(), config={}, metrics=metrics, arms=arms), tmp_path)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert run(["lab", "report", "trial", "--out", str(tmp_path)]) == 0
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    assert max(len(line) for line in lines) <= width
+    told_of = {arm: [line for line in lines if line.strip().startswith(arm)] for arm in ARMS}
+    parts = {60: 3, 80: 2, 160: 1}[width]
+    assert {len(found) for found in told_of.values()} == {parts}, "a part has all arms, and as many figures as fit"
+    assert all(f"{key} " in "\n".join(lines) for key in told)
+    whole = " ".join(told_of[ARMS[0]])
+    assert [shown(figure) in whole for figure in figures.values()] == [True] * 3, "no interval is broken"
+    assert shown(figures["episodes_to_threshold"]) == "890 [-4065, 5845]"
+    other = " ".join(told_of[ARMS[1]])
+    assert "–" in other and shown(figures["anytime_score"]) not in other
 
 
 def test_listing_imports_neither_torch_nor_matplotlib():

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from liveoak.cli.options import Options, takes_options
-from liveoak.cli.screen import notice, print_json, print_table
+from liveoak.cli.screen import notice, print_json, print_table, print_wide_table
 from liveoak.errors import UserError
+
+if TYPE_CHECKING:
+    from liveoak.lab.results import Figure
 
 _OUT = typer.Option(help="Folder of results.")
 
@@ -112,5 +116,16 @@ def _tell(name: str, out: Path) -> None:
         for key, figure in results.metrics.items()
     ]
     print_table(("figure", "value [95 %]", "unit", "n", "wanted", ""), rows)
+    if results.arms:
+        print_wide_table(*_arms(results.arms))
     for failed in results.config.get("failed", ()):
         notice(f"failed: {failed['part']}: {failed['error']}")
+
+
+def _arms(arms: Mapping[str, Mapping[str, Figure]]) -> tuple[list[str], list[list[str]]]:
+    """A row for each arm: its figures with their intervals, each under its name and unit."""
+    from liveoak.lab.report import shown
+
+    units = {key: figure.unit for figures in arms.values() for key, figure in figures.items()}
+    rows = [[arm, *(shown(figures[key]) if key in figures else "–" for key in units)] for arm, figures in arms.items()]
+    return ["arm", *(f"{key}\n{unit}" for key, unit in units.items())], rows

@@ -6,14 +6,19 @@ import contextlib
 import json
 import re
 import sys
-from collections.abc import Callable, Generator, Iterable
-from typing import Any
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from liveoak.errors import LiveoakError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 OnFetch = Callable[[str, int, int], None]
 """Told what is fetched, how many bytes of it are there, and how many there will be."""
 _PIPE_WIDTH = 160
+_NO_BOUND = 10_000
 _MIB = 2**20
 
 
@@ -23,8 +28,32 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], title: str | None = None) -> None:
     """A table; in a pipe it is wide enough not to break its cells and has no colours."""
+    _console().print(_table(columns, rows, title))
+
+
+def print_wide_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table of many columns as several, one under the other, so that no cell is broken where the screen has room for
+    it beside the first column, which all of them begin with."""
+    console = _console()
+    start = 1
+    while start < len(columns):
+        end = start + 1
+        while end < len(columns) and _fits(console, _part(columns, rows, start, end + 1)):
+            end += 1
+        console.print(_part(columns, rows, start, end))
+        start = end
+
+
+def _part(columns: Sequence[str], rows: Sequence[Sequence[str]], start: int, end: int) -> Table:
+    return _table((columns[0], *columns[start:end]), [(row[0], *row[start:end]) for row in rows])
+
+
+def _fits(console: Console, table: Table) -> bool:
+    return table.__rich_measure__(console, console.options.update(max_width=_NO_BOUND)).maximum <= console.width
+
+
+def _table(columns: Iterable[str], rows: Iterable[Iterable[str]], title: str | None = None) -> Table:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
@@ -32,7 +61,13 @@ def print_table(columns: Iterable[str], rows: Iterable[Iterable[str]], title: st
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, markup=False, highlight=False).print(table)
+    return table
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH, markup=False, highlight=False)
 
 
 def notice(text: str) -> None:

@@ -85,7 +85,7 @@ def verdict_of(key: str, value: float) -> str:
 
 def shown(figure: Figure) -> str:
     """A value as a person reads it, with its interval."""
-    digits = 0 if figure.unit in ("tokens", "MiB") else 1 if figure.unit == "s" else 3
+    digits = 0 if figure.unit in ("tokens", "MiB", "episodes") else 1 if figure.unit == "s" else 3
     if figure.ci95 is None:
         return f"{figure.value:.{digits}f}"
     return f"{figure.value:.{digits}f} [{figure.ci95[0]:.{digits}f}, {figure.ci95[1]:.{digits}f}]"
