@@ -75,7 +75,7 @@ def test_report_writes_page_and_plot_and_shows_thresholds(tmp_path: Path, capsys
 ARMS = ("rooms, reward", "rooms without advice, transition", "bandit, trl grpo")
 
 
-@pytest.mark.parametrize("width", [60, 80, 160])
+@pytest.mark.parametrize("width", [60, 90, 160])
 def test_arms_are_told_with_their_intervals_within_the_screen(
     width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -91,7 +91,7 @@ def test_arms_are_told_with_their_intervals_within_the_screen(
     lines = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
     assert max(len(line) for line in lines) <= width
     told_of = {arm: [line for line in lines if line.strip().startswith(arm)] for arm in ARMS}
-    parts = {60: 3, 80: 2, 160: 1}[width]
+    parts = {60: 3, 90: 2, 160: 1}[width]
     assert {len(found) for found in told_of.values()} == {parts}, "a part has all arms, and as many figures as fit"
     assert all(f"{key} " in "\n".join(lines) for key in told)
     whole = " ".join(told_of[ARMS[0]])
