@@ -8,9 +8,10 @@ import pytest
 
 from liveoak.adapters import digest
 from liveoak.errors import WorldError
+from liveoak.lab.lives.bit_meter import KINDS
 from liveoak.lab.lives.curves import trailing
 from liveoak.lab.lives.life import Figures, Life, Stage, as_config, live
-from liveoak.lab.lives.tables import curve_of
+from liveoak.lab.lives.tables import curve_of, within_outcomes
 from liveoak.learning.arms import ARMS
 from liveoak.runtime.living import Living, Round
 from liveoak.worlds import Step
@@ -63,6 +64,17 @@ def test_bits_are_those_of_the_readings(lived: Figures):
     assert lived["bits_answers"] == pytest.approx((answers[0] - answers[64]) / 0.6931471805599453 / 64)
     assert lived["bits_answers"] > 0.1, "a machine's answers can be foretold but for whether it paid"
     assert curve_of(lived, "endings") == pytest.approx(answers), "an episode of one answer ends with it"
+
+
+def test_who_learns_from_outcomes_alone_learns_no_more_than_they_hold(lived: Figures):
+    """At every reading and of every kind: not so who learns from answers too, whose bits are mostly spelling."""
+    rewarded = live(replace(SHORT, stages=(Stage(settings=replace(ARMS["reward"], rate=3e-3), episodes=128),)))
+    assert within_outcomes(rewarded) and not within_outcomes(lived)
+    for kind in KINDS:
+        read = curve_of(rewarded, kind)
+        assert list(read) == [0, 64, 128] and read[0] != read[128], "something was learned"
+        for episodes, nats in read.items():
+            assert (read[0] - nats) / 0.6931471805599453 <= rewarded["outcome_bits"] * episodes
 
 
 def test_a_choice_among_four_costs_at_most_about_two_bits_at_first(lived: Figures):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from liveoak.config import Settings
 from liveoak.lab.lives import bits, drift, prior_or_scratch, stages_or_stream
+from liveoak.lab.lives.bit_meter import KINDS
 from liveoak.lab.lives.grid import Done
 from liveoak.lab.lives.levers import Levers
 from liveoak.lab.lives.life import Life
@@ -46,7 +48,10 @@ def test_the_ratio_is_that_of_the_worst_world_that_carries_its_dynamics(
         found = rising(640 if silent and arm == "both" else until, life)
         if arm == bits.PEER:
             return found
-        return found | {"answers@0": 9.0, f"answers@{life.episodes}": 2.0, "bits_answers": 0.5, "outcome_bits": 0.25}
+        read = {f"{kind}@{at}": nats for kind in KINDS for at, nats in ((0, 9.0), (life.episodes, 2.0))}
+        # More than outcomes hold, which is no wonder but where rewards alone are learned from.
+        learned = {f"bits_{kind}": 0.5 for kind in KINDS} if arm != "reward" or life.world == "nim" else {}
+        return found | read | learned | {"outcome_bits": 0.25}
 
     results = run(bits, made, tmp_path, monkeypatch)
     assert results.arms["rooms without advice, both"]["episodes_ratio"].value > 0.5, "told, but no part of the goal"
@@ -59,7 +64,14 @@ def test_the_ratio_is_that_of_the_worst_world_that_carries_its_dynamics(
     assert not results.config["claims"]["journey: the naive loss ends lower than both"]
     assert f"bandit, {bits.PEER}" in results.arms and f"rooms, {bits.PEER}" not in results.arms
     page, plot = write_report(results, tmp_path)
-    assert "journey: bits learned" in page.read_text() and plot.stat().st_size > 1000
+    for kind in ("the world's answers", "an expert's choices", "how episodes end"):
+        assert f"journey: bits learned of {kind}" in html.unescape(page.read_text())
+    assert plot.stat().st_size > 1000
+    bound = {
+        world: results.config["claims"][f"{world}: reward alone learns no more bits than outcomes hold"]
+        for world in ("nim", "rooms")
+    }
+    assert bound == {"nim": False, "rooms": True}
 
 
 def test_the_peer_and_reward_alone_live_the_same_life():

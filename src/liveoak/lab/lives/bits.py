@@ -23,6 +23,7 @@ from liveoak.lab.lives.tables import (
     ratio,
     reached,
     score_lines,
+    within_outcomes,
 )
 from liveoak.lab.lives.ways import way
 from liveoak.lab.order import Order
@@ -162,6 +163,10 @@ def _claims(table: Table, ratios: Mapping[str, Interval]) -> dict[str, bool]:
         for world, taken in ratios.items()
     }
     for world, arms in table.cells.items():
+        metered = [cell for cell in table.cells_of(world, "reward").values() if "outcome_bits" in cell]
+        if metered:
+            within = all(map(within_outcomes, metered))
+            claims[f"{world}: reward alone learns no more bits than outcomes hold"] = within
         for arm in ("both", "selected"):
             worse = paired(arms.get(arm, {}), arms.get("reward", {}), final_score)
             if worse is not None:
@@ -179,5 +184,6 @@ def _lines(table: Table, world: str, threshold: float) -> list[dict[str, Any]]:
         score_lines(f"{world}: score while living", arms, threshold),
         bit_lines(f"{world}: bits learned of the world's answers", arms, "answers", bound),
         bit_lines(f"{world}: bits learned of an expert's choices", arms, "choices", bound),
+        bit_lines(f"{world}: bits learned of how episodes end", arms, "endings", bound),
     ]
     return [one.model_dump(mode="json") for one in drawn if one.series]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from liveoak.lab.intervals import Interval, bootstrap_ratio, paired_bootstrap
+from liveoak.lab.lives.bit_meter import KINDS
 from liveoak.lab.lives.curves import LAST, episodes_to
 from liveoak.lab.lives.lines import Lines, Mark, marks
 from liveoak.lab.results import Figure, figure, figure_over
@@ -70,7 +71,7 @@ def arm_figures(cells: Cells, threshold: float) -> dict[str, Figure]:
     exams = [curve_of(cell, "exam") for cell in cells.values()]
     if exams and all(exams):
         found["exam_score"] = [exam[max(exam)] for exam in exams]
-    for key in ("bits_answers", "bits_choices", "bits_endings", "outcome_bits", "cell_seconds"):
+    for key in (*(f"bits_{kind}" for kind in KINDS), "outcome_bits", "cell_seconds"):
         if all(key in cell for cell in cells.values()):
             found[key] = [cell[key] for cell in cells.values()]
     return {key: figure_over(key, values) for key, values in found.items()}
@@ -113,6 +114,11 @@ def bit_lines(title: str, arms: Mapping[str, Cells], kind: str, bound: Cells) ->
         up="bits learned",
         series={k: v for k, v in series.items() if v} | ({"bound of outcomes": most} if most else {}),
     )
+
+
+def within_outcomes(cell: Mapping[str, float]) -> bool:
+    """Whether a life learned, an episode and of any kind, no more bits than the outcome of one holds."""
+    return all(cell[f"bits_{kind}"] <= cell["outcome_bits"] for kind in KINDS if f"bits_{kind}" in cell)
 
 
 def _bound_line(cells: Iterable[Mapping[str, float]]) -> tuple[Mark, ...]:
