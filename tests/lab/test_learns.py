@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 
-from liveoak.lab.lives.learns import CONTROL, TASKS, learned, life_of, verdict, work
+from liveoak.lab.lives.learns import CONTROL, LEFT, TASKS, learned, life_of, verdict, work
+from liveoak.lab.lives.life import live
 from liveoak.learning.arms import ARMS
 
 
@@ -24,9 +28,17 @@ def test_who_is_frozen_does_not():
     assert not any(verdict(arm, figures) for arm in TASKS)
 
 
+def test_who_only_learned_to_go_by_hints_does_not_know():
+    """The beginning of distillation: nothing of what it comes to know was in the demonstrations."""
+    life = life_of("distillation", 0)
+    figures = live(replace(life, stages=(replace(life.stages[0], episodes=0),)))
+    assert figures["choices@0"] > LEFT * math.log(2)
+
+
 def test_half_of_the_first_loss_may_be_left():
-    assert learned({"choices@0": 2.0, "choices@64": 1.0}, "chooses")
-    assert not learned({"choices@0": 2.0, "choices@64": 1.01}, "chooses")
+    assert learned({"choices@0": 0.6, "choices@64": 0.3}, "chooses")
+    assert not learned({"choices@0": 0.6, "choices@64": 0.31}, "chooses")
+    assert not learned({"choices@0": 2.0, "choices@64": 0.69}, "chooses"), "to become unsure is not to learn"
     assert not learned({"answers@0": 2.0, "answers@32": 0.1, "answers@64": 1.5}, "foretells"), (
         "it is the end that counts"
     )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from small_life import chat, lesson, user
 
+from liveoak.adapters import digest
 from liveoak.config import GateSettings
 from liveoak.errors import LearningError, NotAllowed
+from liveoak.learning.learner import Learner, Report
+from liveoak.learning.lived import Lived
 from liveoak.records import Finished
 from liveoak.runtime import Runtime
+from liveoak.runtime.traffic import TRAFFIC
 
 ASKED = "What is the word?"
 
@@ -60,6 +65,37 @@ def test_a_correction_is_imitated_in_the_place_of_what_it_corrects(runtime: Runt
     (record,) = runtime.experience.lessons(session="s")
     assert record.status == "kept" and record.proof is not None
     assert record.proof.loss_after < record.proof.loss_before
+
+
+def test_what_was_said_of_a_reply_is_distilled_by_an_earlier_version(runtime: Runtime, monkeypatch: pytest.MonkeyPatch):
+    """The prior teaches at first, and goes on to, for a version that has just been made would follow itself."""
+    learners: list[Learner] = []
+    told: list[str] = []
+    learn = Learner.learn
+
+    def watched(self: Learner, episodes: Sequence[Lived], *, stale: bool = False) -> Report:
+        learners.append(self)
+        told.extend(one.told for one in episodes)
+        return learn(self, episodes, stale=stale)
+
+    monkeypatch.setattr(Learner, "learn", watched)
+    distilling = replace(TRAFFIC, reward=False, transition="off", imitation=False, distillation=True)
+    cursor = None
+    for name in ("first", "second"):
+        reply = said(runtime, session=name)
+        runtime.feedback(turn=reply.turn, author="local", kind="reward", value=-1.0)
+        runtime.feedback(turn=reply.turn, author="local", kind="comment", text="Too long.")
+        runtime.feedback(turn=reply.turn, author="guest", kind="comment", text="Nonsense.")
+        done = runtime.learn_from_feedback(cursor, learning=distilling)
+        cursor = done.cursor
+        assert done.report is not None and set(done.report.credited) == {"distillation"}
+        assert done.verdict is not None and done.verdict.kept
+    assert [text.splitlines()[1:] for text in told] == [
+        ["Rewarded with -1.00, from -1 to 1.", "Said of it: Too long."]
+    ] * 2
+    first, second = (learner.teacher for learner in learners)
+    assert first is not None and second is not None
+    assert digest(first) == digest(second) != digest(learners[0].slot)
 
 
 def test_each_feedback_is_learned_from_once(runtime: Runtime):

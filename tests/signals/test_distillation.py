@@ -10,33 +10,29 @@ from lived import rendered, turn
 from liveoak.errors import UserError
 from liveoak.priors import ChatTokenizer
 from liveoak.priors.scratch import byte_tokenizer
-from liveoak.records import Feedback, Message, Origin, Version
-from liveoak.signals import distillation, informed, reflection, teacher_of
+from liveoak.records import Feedback, Message, Origin
+from liveoak.signals import Try, distillation, informed, reflection, teacher_of, tries
 
-CHAT = (
-    Message(role="system", content="Be brief."),
-    Message(role="user", content="Hello"),
-    Message(role="assistant", content="Hi"),
-    Message(role="user", content="Who drops acorns?"),
-)
-REPLY = Message(role="assistant", content="Oaks")
+MORE = (71, 72, 73)
 
 
-def test_the_source_stands_before_the_last_question_of_the_teacher_alone():
-    pair = informed(CHAT, REPLY, " Oaks drop acorns.\n")
-    assert pair.student == (*CHAT, REPLY)
-    assert pair.teacher[:3] == CHAT[:3]
-    assert pair.teacher[3].content == "Oaks drop acorns.\n\nWho drops acorns?"
-    assert pair.teacher[4:] == (REPLY,)
+def test_the_source_stands_before_the_question_of_the_first_reply():
+    chat = rendered("sggsosaasosaas")
+    found = informed(chat, MORE)
+    assert found.ids == (0, 1, 2, 3, *MORE, *range(4, 14))
+    assert found.spans == rendered("sggsgggosaasosaas").spans[:3] + found.spans[3:]
+    assert [(span.origin, span.start, span.end) for span in found.spans[3:6]] == [
+        (Origin.GIVEN, 4, 7),
+        (Origin.OBSERVED, 7, 8),
+        (Origin.SCAFFOLD, 8, 9),
+    ]
+    assert found.spans[-1].end == len(found.ids) == len(chat.ids) + len(MORE)
 
 
-@pytest.mark.parametrize(
-    ("messages", "reply", "more"),
-    [(CHAT[:1], REPLY, "source"), (CHAT, CHAT[1], "source"), (CHAT, REPLY, " \n")],
-)
-def test_a_pair_without_question_reply_or_source_is_refused(messages: tuple[Message, ...], reply: Message, more: str):
-    with pytest.raises(UserError, match="a pair needs"):
-        informed(messages, reply, more)
+@pytest.mark.parametrize(("chat", "more"), [("sgg", MORE), ("saago", MORE), ("gsaa", ())])
+def test_a_chat_without_reply_or_question_and_an_empty_source_are_refused(chat: str, more: tuple[int, ...]):
+    with pytest.raises(UserError, match="a teacher needs"):
+        informed(rendered(chat), more)
 
 
 def test_the_same_tokens_are_paired_in_both_chats():
@@ -57,10 +53,9 @@ def test_tokens_that_the_source_does_not_change_are_left_out_of_both():
         distillation(teacher, student, [0.5, 0.5])
 
 
-def test_earlier_replies_are_not_distilled_and_forced_tokens_are_not_either():
-    chat = rendered("gsaagsasd", ids=[1, 9, 5, 6, 1, 9, 7, 9, 8])
-    found = distillation(chat, chat)
-    assert found.student == (6, 8)
+def test_all_replies_are_distilled_but_forced_and_demonstrated_tokens_are_not():
+    chat = rendered("gsaagsasagd", ids=[1, 9, 5, 6, 1, 9, 7, 9, 8, 1, 4])
+    assert distillation(chat, chat).student == (2, 3, 6, 8)
 
 
 def test_another_reply_is_refused():
@@ -70,28 +65,36 @@ def test_another_reply_is_refused():
         distillation(rendered("gg"), rendered("g"))
 
 
-@given(st.text("goa", max_size=12), st.text("goa", max_size=12), st.integers(1, 5))
-def test_whatever_was_said_before_the_replies_pair_up(above: str, below: str, length: int):
-    reply = list(range(100, 100 + length))
-    teacher = rendered(above + "g" + "a" * length, [*range(len(above) + 1), *reply])
-    student = rendered(below + "g" + "a" * length, [*range(len(below) + 1), *reply])
-    found = distillation(teacher, student)
-    assert [teacher.ids[place] for place in found.teacher] == reply
-    assert [student.ids[place] for place in found.student] == reply
-    assert [place for place, weight in enumerate(found.credit.weights) if weight] == list(found.student)
+@given(st.text("gos", max_size=8), st.text("goasd", max_size=12), st.lists(st.integers(100, 200), min_size=1))
+def test_whoever_is_informed_reads_the_same_replies(before: str, after: str, more: list[int]):
+    chat = rendered(before + "g" + "a" + after)
+    teacher = informed(chat, more)
+    found = distillation(teacher, chat)
+    acted = [place for place, letter in enumerate(before + "ga" + after) if letter == "a"]
+    assert list(found.student) == acted
+    assert [teacher.ids[place] for place in found.teacher] == acted, "a token of `rendered` is its own place"
+    assert [place for place, weight in enumerate(found.credit.weights) if weight] == acted
+    assert {above - below for above, below in zip(found.teacher, found.student, strict=True)} == {len(more)}
 
 
-def test_a_real_pair_is_rendered_into_the_same_reply():
+def test_a_real_chat_is_informed_within_the_question():
     tokenizer = ChatTokenizer(byte_tokenizer())
-    pair = informed(CHAT, REPLY, "Oaks drop acorns.")
-    found = distillation(tokenizer.render(pair.teacher), tokenizer.render(pair.student))
-    chat = tokenizer.render(pair.student)
+    messages = [
+        Message(role="system", content="Be brief."),
+        Message(role="user", content="Who drops acorns?"),
+        Message(role="assistant", content="Oaks"),
+    ]
+    chat = tokenizer.render(messages)
+    teacher = informed(chat, tokenizer.encode("Oaks drop acorns.\n\n"))
+    asked = Message(role="user", content="Oaks drop acorns.\n\nWho drops acorns?")
+    assert teacher.ids == tokenizer.render([messages[0], asked, messages[2]]).ids
+    found = distillation(teacher, chat)
     assert tokenizer.decode([chat.ids[place] for place in found.student]) == "Oaks"
     assert len(found.teacher) == len(found.student) == len("Oaks") + 1
 
 
-def test_a_teacher_may_read_what_became_of_an_earlier_try():
-    tried = turn(1, "assistant", "Pines", Origin.ACTED, [1])
+def test_a_teacher_may_read_what_became_of_earlier_tries():
+    tried = [turn(1, "assistant", "Pines", Origin.ACTED, [1]), turn(3, "assistant", "Firs", Origin.ACTED, [1])]
 
     def said(kind: str, **more: object) -> Feedback:
         fields = {"id": kind, "turn": "turn_1", "author": "ann", "created": 0.0, "trusted": True, **more}
@@ -104,23 +107,18 @@ def test_a_teacher_may_read_what_became_of_an_earlier_try():
         said("comment", text="Of another turn.", turn="turn_9"),
         said("correction", text="Oaks"),
     ]
-    assert reflection(tried, feedback) == (
-        "An earlier reply: Pines\nRewarded with -1.00, from -1 to 1.\nSaid of it: Think of squirrels.\nBetter: Oaks"
+    first = "An earlier reply: Pines\nRewarded with -1.00, from -1 to 1.\nSaid of it: Think of squirrels.\nBetter: Oaks"
+    assert reflection(tries(tried, feedback)) == first
+    assert tries(tried, feedback[2:4]) == ()
+    assert reflection(()) == ""
+    second = Try(reply="Firs", reward=0.0)
+    assert reflection((*tries(tried, feedback), second)) == (
+        f"{first}\nAn earlier reply: Firs\nRewarded with +0.00, from -1 to 1."
     )
-    assert reflection(tried, feedback[2:4]) is None
 
 
-def versions(count: int) -> list[Version]:
-    return [
-        Version(id=f"v{n}", agent="oak", parent=f"v{n - 1}" if n else None, session=None, created=float(n), prior="p")
-        for n in range(count)
-    ]
-
-
-def test_a_frozen_teacher_is_the_prior_and_a_slow_one_moves_in_steps():
-    assert teacher_of(versions(9)) is None
-    assert teacher_of([], every=4) is None
-    taught_by = [teacher_of(versions(count), every=4) for count in range(1, 10)]
-    assert [version.id for version in taught_by if version] == ["v0"] * 4 + ["v4"] * 4 + ["v8"]
+def test_a_frozen_teacher_is_the_first_and_a_slow_one_moves_in_steps():
+    assert [teacher_of(newest) for newest in (0, 1, 9)] == [0, 0, 0]
+    assert [teacher_of(newest, every=4) for newest in range(9)] == [0] * 4 + [4] * 4 + [8]
     with pytest.raises(UserError, match="follows its student"):
-        teacher_of(versions(2), every=1)
+        teacher_of(2, every=1)

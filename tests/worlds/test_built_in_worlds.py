@@ -6,6 +6,7 @@ import itertools
 import random
 import statistics
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -232,6 +233,8 @@ def test_bandit_by_hand():
         after, step = rules.play(state, lever)
         told = {0.25: "paid", 0.0: "kept it"}[step.reward]
         assert step.observation == f"red machine. {lever} {told}."
+        advised = Bandit(levers=3, pulls=4, advice=True).play(state, lever)[1]
+        assert advised == replace(step, observation=f"b pays best. {step.observation}")
         assert (after.left, step.done) == (2, False)
 
 

@@ -36,6 +36,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("tictactoe", {"opening": 0, "opponent": "perfect"}),
     ("tictactoe", {"opening": 3, "opponent": "random"}),
     ("bandit", {"levers": 2, "pulls": 1, "rule": None}),
+    ("bandit", {"levers": 3, "pulls": 2, "advice": True}),
     ("drift", {"every": 2, "cycle": 2, "stream": 3}),
     ("noisy", {"snow": 0, "tv": 3, "watching": 1, "rule": None}),
 ]

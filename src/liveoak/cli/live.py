@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from liveoak.runtime.orders import LifeOrder
     from liveoak.worlds import WorldEntry
 
-SIGNALS = ("reward", "transition", "imitation")
+SIGNALS = ("reward", "transition", "imitation", "distillation")
 
 
 def register(app: typer.Typer) -> None:
@@ -37,7 +37,10 @@ def live(
     ] = None,
     episodes: Annotated[int, typer.Option(min=1, help="Episodes in all, those before a --resume included.")] = 1024,
     signals: Annotated[
-        str, typer.Option(help="What is learned from: reward, transition, imitation; `none` for a frozen agent.")
+        str,
+        typer.Option(
+            help="What is learned from: reward, transition, imitation, distillation; `none` for a frozen agent."
+        ),
     ] = "reward,transition",
     transition: Annotated[
         Literal["answers", "selected", "naive"],
@@ -46,6 +49,10 @@ def live(
     balance: Annotated[
         bool, typer.Option("--balance/--no-balance", help="Adapt the weight of transition so that it costs no reward.")
     ] = True,
+    renewed: Annotated[
+        int | None,
+        typer.Option(min=2, help="Rounds after which distillation's teacher is renewed (never).", show_default=False),
+    ] = None,
     rate: Annotated[float | None, typer.Option(help="Learning rate (0.001).", show_default=False)] = None,
     replay: Annotated[float, typer.Option(min=0, help="Past episodes repeated for each fresh one.")] = 0.0,
     anchor: Annotated[float, typer.Option(min=0, help="Weight of staying near the prior.")] = 0.0,
@@ -89,6 +96,7 @@ def live(
             signals=_signals(signals),
             transition=transition,
             balance=balance,
+            renewed=renewed,
             replay=replay,
             anchor=anchor,
             shown=shown,

@@ -25,6 +25,10 @@ class LearnerSettings:
     transition: Transition = "answers"
     imitation: bool = True
     """Learn from what was demonstrated, where something was."""
+    distillation: bool = False
+    """Learn to act as the agent would that had read what became of the episode."""
+    renewed: int | None = None
+    """Calls after which that teacher becomes what the agent is then; None: it stays what the agent was at first."""
     weight: float = 0.3
     """What the transition signal weighs against a reward signal of 1, where it has no balance."""
     balance: BalanceSettings | None = None
@@ -54,8 +58,10 @@ class LearnerSettings:
             raise BadSettings(f"{self!r}: expected rank, parts and passes >= 1, rate > 0 and remembered >= 0")
         if min(self.weight, self.replay, self.anchor) < 0:
             raise BadSettings(f"{self!r}: expected weight, replay and anchor >= 0")
-        if not self.reward and self.transition == "off" and not self.imitation:
-            raise BadSettings("a learner without reward, transition and imitation learns nothing: name a signal")
+        if self.renewed is not None and self.renewed < 2:
+            raise BadSettings(f"a teacher renewed every {self.renewed!r} calls follows its student: expected 2 or more")
+        if not (self.reward or self.transition != "off" or self.imitation or self.distillation):
+            raise BadSettings("a learner without any signal learns nothing: name one")
 
 
 ARMS: Mapping[str, LearnerSettings] = {
@@ -65,5 +71,6 @@ ARMS: Mapping[str, LearnerSettings] = {
     "selected": LearnerSettings(transition="selected", balance=BalanceSettings()),
     "naive": LearnerSettings(transition="naive"),
     "imitation": LearnerSettings(reward=False, transition="off"),
+    "distillation": LearnerSettings(reward=False, transition="off", imitation=False, distillation=True),
 }
 """Ways to learn, by name; `selected` is both with selection and an adaptive balance."""

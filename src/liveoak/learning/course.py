@@ -20,7 +20,7 @@ from liveoak.learning.objective import ANCHOR, Example
 from liveoak.learning.plan import Item, Plan, askable, pieces, readable
 from liveoak.learning.recipe import Recipe
 from liveoak.learning.spread import Spread
-from liveoak.learning.terms import TopK, top_of
+from liveoak.learning.terms import TEACHER_TOP, TopK, top_of
 from liveoak.learning.update import Step, Stride, Update
 from liveoak.learning.windows import tokens_of
 from liveoak.learning.wording import OtherWords, reword
@@ -38,8 +38,6 @@ _LEAST = 12
 """Steps that a study of few facts has at least, where its effort gives a fact eight views or more."""
 _READ_TOKENS = 256
 """Longest piece of a text that is read at once."""
-_TEACHER_TOP = 64
-"""The teacher's likeliest tokens that are learned from; the rest of its distribution is one more outcome."""
 _CALM = 3
 """Steps in a row whose loss must be small enough before a study ends early: one may have asked what was easy."""
 
@@ -225,7 +223,7 @@ class Course:
     def _as_taught_by(self, teacher: Slot, examples: Sequence[Example]) -> list[Example]:
         """The same places, but towards what the teacher says there. The text stays a signal of its own."""
         batch = [Tokens(ids=example.ids, slot=teacher, wanted=example.wanted) for example in examples]
-        found = self._engine.infer(lambda: top_of(self._engine.logits(batch), _TEACHER_TOP))
+        found = self._engine.infer(lambda: top_of(self._engine.logits(batch), TEACHER_TOP))
         start = 0
         taught: list[Example] = []
         for example in examples:

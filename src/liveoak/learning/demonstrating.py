@@ -5,15 +5,25 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 
+from liveoak.learning.distilling import looking_back
 from liveoak.learning.lived import Lived
 from liveoak.learning.transcript import Layout, Transcript
-from liveoak.worlds import World, mediocre, play
+from liveoak.worlds import World, guessing, mediocre, play, scale_of
 
 
 def demonstrated(
-    layout: Layout, world: World, seeds: Iterable[int], *, skill: float = 1.0, chance: int = 0, window: int = 1024
+    layout: Layout,
+    world: World,
+    seeds: Iterable[int],
+    *,
+    skill: float = 1.0,
+    chance: int = 0,
+    window: int = 1024,
+    told: bool = False,
 ) -> Iterator[Lived]:
     """One episode of each seed. `skill` is how often the expert acts, who else guesses; `chance` seeds the guesses.
+
+    With `told`, somebody who guesses went first, and each episode holds what became of that.
 
     Raises:
         WorldError: the world failed, or knows no expert.
@@ -27,4 +37,15 @@ def demonstrated(
             transcript.demonstrate(action)
             before, sight = sight, step.info.get("window", 0)
             transcript.observe(step.observation, apart=sight != before, over=step.done)
-        yield transcript.lived(f"shown-{world.name}-{seed}", world=world.name, group=str(seed))
+        yield transcript.lived(
+            f"shown-{world.name}-{seed}",
+            world=world.name,
+            group=str(seed),
+            told=_guessed(world, seed, chance) if told else "",
+        )
+
+
+def _guessed(world: World, seed: int, chance: int) -> str:
+    tried = play(world, seed, guessing(random.Random(f"first/{chance}/{seed}")))
+    scale = scale_of(world)
+    return looking_back([(said, step.reward * scale, step.observation) for said, step in tried.deeds])

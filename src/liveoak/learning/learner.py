@@ -18,6 +18,7 @@ from liveoak.learning.adam import AdamSettings
 from liveoak.learning.anchoring import Anchors
 from liveoak.learning.arms import EVERYBODYS, LearnerSettings
 from liveoak.learning.crediting import credited
+from liveoak.learning.distilling import distilled
 from liveoak.learning.lived import Lived, by_window
 from liveoak.learning.memory import Memory, load_state, save_state
 from liveoak.learning.objective import ANCHOR, REWARD, Example
@@ -32,6 +33,7 @@ from liveoak.signals import (
     imitation,
     naive_transition,
     reward,
+    teacher_of,
     transition,
     wanted,
 )
@@ -69,12 +71,13 @@ class Learner:
         seed: int = 0,
         slot: Slot | None = None,
         reference: Slot | None = None,
+        teacher: Slot | None = None,
         memory: Memory | None = None,
         anchors: Anchors | None = None,
         adam: AdamSettings | None = None,
     ) -> None:
-        """`slot`, `reference` and `memory` go on from where they are; without, they begin. `anchors` is what the anchor
-        holds; without, it holds the agent's own actions."""
+        """`slot`, `reference`, `teacher` and `memory` go on from where they are; without, they begin. `anchors` is what
+        the anchor holds; without, it holds the agent's own actions."""
         self.engine, self.settings, self.seed = engine, settings, seed
         bank, adam = engine.bank, adam or AdamSettings()
         self.slot = slot or bank.new_slot(rank=settings.rank, seed=seed)
@@ -84,6 +87,8 @@ class Learner:
         if settings.transition == "selected":
             self.reference = reference or bank.new_slot(rank=settings.rank, seed=seed + 1)
             self._watching = Update(engine, self.reference, {}, adam)
+        self.teacher = teacher
+        """Weights as they were, of the agent that knows how an episode ended; None: nothing was distilled yet."""
         self.memory = memory or Memory(past=Reservoir(room=settings.remembered, seed=seed))
         self._anchors = anchors or Anchors(engine)
 
@@ -97,8 +102,17 @@ class Learner:
             StorageError: missing or damaged files.
             Conflict: it was kept over another prior.
         """
-        slot, reference, memory = load_state(engine.bank, folder)
-        return cls(engine, settings, seed=seed, slot=slot, reference=reference, memory=memory, anchors=anchors)
+        slot, reference, teacher, memory = load_state(engine.bank, folder)
+        return cls(
+            engine,
+            settings,
+            seed=seed,
+            slot=slot,
+            reference=reference,
+            teacher=teacher,
+            memory=memory,
+            anchors=anchors,
+        )
 
     def save(self, folder: Path) -> None:
         """Keep all that it is in a folder that does not exist yet; written whole or not at all.
@@ -106,7 +120,7 @@ class Learner:
         Raises:
             StorageError: it cannot be written.
         """
-        save_state(folder, self.slot, self.reference, self.memory)
+        save_state(folder, self.slot, self.reference, self.teacher, self.memory)
 
     def learn(self, episodes: Sequence[Lived], *, stale: bool = False) -> Report:
         """Learn from finished episodes, each given once. `stale`: other weights than the slot's acted in them.
@@ -121,6 +135,7 @@ class Learner:
         silent, groups, advantages = self._rewards(episodes)
         proximal = self._proximal(episodes) if stale and self.settings.reward else [None] * len(episodes)
         seen = self._transitions([*episodes, *repeated])
+        taught = self._taught([*episodes, *repeated])
         made: list[list[Example]] = []
         for place, one in enumerate((*episodes, *repeated)):
             fresh = place < len(episodes)
@@ -128,7 +143,7 @@ class Learner:
             own += [(_times(credit, self._weight(one.world)), None) for credit in seen[place]]
             if self.settings.imitation:
                 own.append((imitation(one.episode.rendered), None))
-            made.append(_examples(one, own))
+            made.append([*_examples(one, own), *taught[place]])
         done = self._steps(made, len(episodes), rng)
         worths = [worth for one in episodes if (worth := one.worth) is not None]
         self._remember(episodes)
@@ -191,6 +206,16 @@ class Learner:
             ]
             for one, now, known in zip(episodes, current, reference, strict=True)
         ]
+
+    def _taught(self, episodes: Sequence[Lived]) -> list[list[Example]]:
+        """What the agent would have said that had read what became of each episode, by weights of some time ago."""
+        if not self.settings.distillation:
+            return [[] for _ in episodes]
+        calls = self.memory.calls
+        if self.teacher is None or (calls and teacher_of(calls, self.settings.renewed) == calls):
+            self.teacher = self.engine.run(self.slot.fork)
+            self.teacher.forget_steps()
+        return distilled(self.engine, self.slot, self.teacher, episodes)
 
     def _proximal(self, episodes: Sequence[Lived]) -> list[Mapping[int, float]]:
         """Log-probabilities of the actions under the weights that this call starts from."""

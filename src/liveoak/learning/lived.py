@@ -23,6 +23,8 @@ class Lived:
     """Episodes of one group began alike, so that their rewards can be compared."""
     windows: tuple[int, ...] = (0,)
     """Where each window begins: no token was seen from another one."""
+    told: str = ""
+    """What a teacher may read before it: a hint, or a reflection on how it ended."""
 
     @property
     def bounds(self) -> tuple[tuple[int, int], ...]:

@@ -19,7 +19,7 @@ from liveoak.learning.reservoir import Reservoir
 from liveoak.signals import Balance, Boilerplate
 from liveoak.signals.boilerplate import Follower
 
-_MEMORY, _SLOT, _REFERENCE = "memory.json", "slot", "reference"
+_MEMORY, _SLOT, _REFERENCE, _TEACHER = "memory.json", "slot", "reference", "teacher"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Memory:
     boilerplate: Boilerplate = field(default_factory=Boilerplate)
 
 
-def save_state(folder: Path, slot: Slot, reference: Slot | None, memory: Memory) -> None:
+def save_state(folder: Path, slot: Slot, reference: Slot | None, teacher: Slot | None, memory: Memory) -> None:
     """Write a learner into `folder`, which must not exist.
 
     Raises:
@@ -47,6 +47,8 @@ def save_state(folder: Path, slot: Slot, reference: Slot | None, memory: Memory)
         save_snapshot(slot, draft / _SLOT)
         if reference is not None:
             save_snapshot(reference, draft / _REFERENCE)
+        if teacher is not None:
+            save_snapshot(teacher, draft / _TEACHER)
         content = json.dumps(_as_json(memory))
         told = {"sha256": _digest(content), "content": content}
         with (draft / _MEMORY).open("w", encoding="utf-8") as file:
@@ -60,7 +62,7 @@ def save_state(folder: Path, slot: Slot, reference: Slot | None, memory: Memory)
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def load_state(bank: Bank, folder: Path) -> tuple[Slot, Slot | None, Memory]:
+def load_state(bank: Bank, folder: Path) -> tuple[Slot, Slot | None, Slot | None, Memory]:
     """
     Raises:
         StorageError: missing or damaged files.
@@ -75,12 +77,10 @@ def load_state(bank: Bank, folder: Path) -> tuple[Slot, Slot | None, Memory]:
         raise StorageError(
             f"learner in {str(folder)!r} cannot be read: {type(error).__name__}: {error}; go on from an older one"
         ) from None
-    reference = folder / _REFERENCE
-    return (
-        load_snapshot(bank, folder / _SLOT),
-        load_snapshot(bank, reference) if reference.exists() else None,
-        memory,
+    reference, teacher = (
+        load_snapshot(bank, folder / name) if (folder / name).exists() else None for name in (_REFERENCE, _TEACHER)
     )
+    return load_snapshot(bank, folder / _SLOT), reference, teacher, memory
 
 
 def _as_json(memory: Memory) -> dict[str, Any]:

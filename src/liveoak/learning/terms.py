@@ -15,6 +15,8 @@ from torch import Tensor
 
 from liveoak.errors import LearningError
 
+TEACHER_TOP = 64
+"""The teacher's likeliest tokens that are learned from; the rest of its distribution is one more outcome."""
 _NEVER = -1e4
 """A log-probability that is zero for every purpose, and finite: minus infinity would become 0 * inf."""
 _ROUNDING = 1e-6

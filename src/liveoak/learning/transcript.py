@@ -138,7 +138,7 @@ class Transcript:
         if not over and (apart or self._size - self._start >= self._window):
             self._begin_window(seen, apart)
 
-    def lived(self, id: str, *, world: str, group: str) -> Lived:
+    def lived(self, id: str, *, world: str, group: str, told: str = "") -> Lived:
         """The episode so far."""
         spans: list[Span] = []
         ids: list[int] = []
@@ -151,7 +151,7 @@ class Transcript:
                 spans.append(Span(origin=piece.origin, start=start, end=len(ids)))
         rendered = Rendered(ids=tuple(ids), spans=tuple(spans))
         episode = Episode(id=id, rendered=rendered, acted=tuple(self._acted))
-        return Lived(episode=episode, world=world, group=group, windows=tuple(self._starts))
+        return Lived(episode=episode, world=world, group=group, windows=tuple(self._starts), told=told)
 
     def _say(self, pieces: Sequence[Piece]) -> None:
         self._said = tuple(pieces)

@@ -31,7 +31,7 @@ from liveoak.runtime.diary import Diary
 from liveoak.runtime.kept import Checkpoints, hold
 from liveoak.runtime.living import Living, Round
 from liveoak.runtime.orders import LifeOrder, agree
-from liveoak.worlds import world
+from liveoak.worlds import scale_of, world
 
 
 class Life:
@@ -82,7 +82,7 @@ class Life:
                 life=f"{order.world.replace(':', '.')}-{order.seed}",
                 agent="agent",
                 instructions=made.instructions,
-                scale=1 / max(1.0, *(abs(bound) for bound in made.rewards)),
+                scale=scale_of(made),
                 clock=clock,
             )
             self._stack = stack.pop_all()

@@ -24,10 +24,12 @@ class LifeOrder(BaseModel):
     prior: str = "scratch"
     fingerprint: str = ""
     """Of the prior's weights, filled in when the life begins."""
-    signals: tuple[Literal["reward", "transition", "imitation"], ...] = ("reward", "transition")
+    signals: tuple[Literal["reward", "transition", "imitation", "distillation"], ...] = ("reward", "transition")
     """None of them: a frozen agent."""
     transition: Literal["answers", "selected", "naive"] = "selected"
     balance: bool = True
+    renewed: int | None = Field(default=None, ge=2)
+    """Rounds between two teachers of distillation; None: it stays what the agent was at first."""
     rate: float = Field(default=LearnerSettings().rate, gt=0)
     replay: float = Field(default=0.0, ge=0)
     anchor: float = Field(default=0.0, ge=0)
@@ -55,6 +57,8 @@ class LifeOrder(BaseModel):
             reward="reward" in self.signals,
             transition=mode,
             imitation="imitation" in self.signals,
+            distillation="distillation" in self.signals,
+            renewed=self.renewed,
             balance=BalanceSettings() if balanced else None,
             compare="group" if self.group > 1 else "world",
             rate=self.rate,

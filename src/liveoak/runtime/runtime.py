@@ -20,6 +20,7 @@ from liveoak.engine import Sequence as Tokens
 from liveoak.errors import Conflict, NotFound, Overloaded, Unavailable, UserError
 from liveoak.experience import Experience, new_id
 from liveoak.gate import Chain
+from liveoak.learning.arms import LearnerSettings
 from liveoak.learning.recipe import Recipe
 from liveoak.records import (
     Chat,
@@ -45,7 +46,7 @@ from liveoak.runtime.replies import Asked, Reply, Speaker
 from liveoak.runtime.rights import Rights
 from liveoak.runtime.teaching import Progress
 from liveoak.runtime.tools import offered
-from liveoak.runtime.traffic import Harvest, Traffic
+from liveoak.runtime.traffic import TRAFFIC, Harvest, Traffic
 
 _STUDY_TOKENS = 8192
 """Cache of a lesson's own questions, in tokens."""
@@ -255,16 +256,18 @@ class Runtime:
         self.rights.need_session(session, author)
         return self._school.consolidate(session, author=author, on_progress=on_progress)
 
-    def learn_from_feedback(self, since: str | None = None, *, author: str = "local") -> Harvest:
+    def learn_from_feedback(
+        self, since: str | None = None, *, author: str = "local", learning: LearnerSettings = TRAFFIC
+    ) -> Harvest:
         """Learn from recorded sessions what trusted people said of their turns after the feedback `since`; None: from
-        the first on. The next call takes the harvest's cursor.
+        the first on. The next call takes the harvest's cursor. `learning` says by which signals.
 
         Raises:
             NotAllowed: the author is no teacher.
             and whatever `Traffic.harvest` raises.
         """
         self.rights.need_teacher(author, "teach the agent itself")
-        return self._traffic.harvest(since, author=author)
+        return self._traffic.harvest(since, author=author, learning=learning)
 
     def feedback(
         self, *, turn: str, author: str, kind: FeedbackKind, value: float | None = None, text: str | None = None

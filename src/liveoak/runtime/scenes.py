@@ -11,10 +11,11 @@ from typing import Literal
 from liveoak.adapters import Slot
 from liveoak.engine import Completion, Request
 from liveoak.errors import WorldError
+from liveoak.learning.distilling import looking_back
 from liveoak.learning.lived import Lived
 from liveoak.learning.transcript import Layout, Transcript
 from liveoak.records import Sampling
-from liveoak.worlds import Choices, Step, World
+from liveoak.worlds import Choices, Step, World, scale_of
 
 Acting = Literal["choices", "freely"]
 """Whether a reply is held to the actions that the world lists, where it lists any."""
@@ -68,7 +69,7 @@ class Scene:
         self.over = False
         self._failure: str | None = None
         self._transcript: Transcript | None = None
-        self._scale = 1 / max(1.0, *(abs(bound) for bound in world.rewards))
+        self._scale = scale_of(world)
         try:
             self.seen = world.reset(seed)
         except WorldError as error:
@@ -104,7 +105,9 @@ class Scene:
         """What came of it."""
         lived = None
         if self._failure is None and self._transcript is not None:
-            lived = self._transcript.lived(f"{self.number}", world=self._world.name, group=str(self.seed))
+            lived = self._transcript.lived(
+                f"{self.number}", world=self._world.name, group=str(self.seed), told=self._looking_back()
+            )
         return Attempt(
             number=self.number,
             world=self._world.name,
@@ -130,6 +133,12 @@ class Scene:
         self.seen, self.over = step.observation, step.done
         self._transcript.observe(
             step.observation, reward=step.reward * self._scale, apart=self._sight != before, over=step.done
+        )
+
+    def _looking_back(self) -> str:
+        answered = [*(deed.seen for deed in self._deeds[1:]), self.seen]
+        return looking_back(
+            [(deed.said, deed.reward * self._scale, seen) for deed, seen in zip(self._deeds, answered, strict=True)]
         )
 
     def _listed(self) -> Sequence[str]:

@@ -27,7 +27,15 @@ from liveoak.learning.lived import Lived
 from liveoak.learning.recipe import Recipe
 from liveoak.learning.scoring import costs
 from liveoak.records import Feedback, Lesson, Origin, Proof, Turn, Verdict, Version
-from liveoak.signals import Episode, RewardSettings, demonstrations, episode_of
+from liveoak.signals import (
+    Episode,
+    RewardSettings,
+    demonstrations,
+    episode_of,
+    reflection,
+    teacher_of,
+    tries,
+)
 from liveoak.signals.episode import places_of
 
 TRAFFIC = LearnerSettings(
@@ -114,7 +122,9 @@ class Traffic:
         start = slot.master.clone()
         try:
             before = self._said(slot, episodes)
-            report = Learner(self._engine, learning, slot=slot, anchors=self._anchors).learn(episodes, stale=True)
+            teacher = self._teacher(learning) if learning.distillation else None
+            learner = Learner(self._engine, learning, slot=slot, teacher=teacher, anchors=self._anchors)
+            report = learner.learn(episodes, stale=True)
         finally:
             slot.freeze()
         if not report.steps:
@@ -156,6 +166,12 @@ class Traffic:
             self._experience.finish_lesson(lesson.id, replace(proof, lesson=lesson.id))
         return Harvest(cursor=cursor, sessions=tuple(lived), version=version.id, verdict=verdict, report=report)
 
+    def _teacher(self, learning: LearnerSettings) -> Slot:
+        """The weights of an earlier version, or of the first, which is the prior."""
+        line = self._chain.line()
+        version = line[teacher_of(len(line) - 1, learning.renewed)]
+        return self._chain.draft(version, lambda bank: self._recipe.fresh(bank, self._engine.tokenizer))
+
     def _session_of(self, word: Feedback) -> str:
         return self._experience.turn(word.turn).session
 
@@ -171,15 +187,16 @@ class Traffic:
             rendered = self._engine.tokenizer.render(
                 [turn.message for turn in kept], origins=[turn.origin for turn in kept]
             )
-            found.append(self._one(id, episode_of(id, kept, rendered, feedback)))
+            told = reflection(tries(kept, feedback))
+            found.append(self._one(id, episode_of(id, kept, rendered, feedback), told))
         for number, shown in enumerate(demonstrations(session, turns, feedback, self._teachers)):
             rendered = self._engine.tokenizer.render(shown.messages, origins=shown.origins)
             if len(rendered.ids) <= self._context:
                 found.append(self._one(id, Episode(id=f"{id}/{number}", rendered=rendered, acted=())))
         return found
 
-    def _one(self, session: str, episode: Episode) -> Lived:
-        return Lived(episode=episode, world=self._settings.agent, group=session)
+    def _one(self, session: str, episode: Episode, told: str = "") -> Lived:
+        return Lived(episode=episode, world=self._settings.agent, group=session, told=told)
 
     def _fitting(self, turns: Sequence[Turn]) -> list[Turn]:
         """The session, or of a long one the instructions and the latest turns that the context holds."""

@@ -8,7 +8,7 @@ from liveoak.signals.answers import Answer, answers
 from liveoak.signals.balance import Balance, BalanceSettings
 from liveoak.signals.boilerplate import Boilerplate, BoilerplateSettings
 from liveoak.signals.demonstrations import Demonstrated, Source, demonstrations
-from liveoak.signals.distillation import Distilled, Pair, distillation, informed, reflection, teacher_of
+from liveoak.signals.distillation import Distilled, Try, distillation, informed, reflection, teacher_of, tries
 from liveoak.signals.episode import Acted, Episode, episode_of, rewards_of
 from liveoak.signals.imitation import imitation
 from liveoak.signals.reward import Rewarded, RewardSettings, advantages, residuals, returns, reward
@@ -33,7 +33,6 @@ __all__ = [
     "Distilled",
     "Episode",
     "Measured",
-    "Pair",
     "Record",
     "RewardSettings",
     "Rewarded",
@@ -41,6 +40,7 @@ __all__ = [
     "Standing",
     "StandingSettings",
     "TransitionSettings",
+    "Try",
     "advantages",
     "answers",
     "demonstrations",
@@ -57,5 +57,6 @@ __all__ = [
     "rewards_of",
     "teacher_of",
     "transition",
+    "tries",
     "wanted",
 ]

@@ -7,21 +7,27 @@ same reply. The teacher's weights are the prior's, or old ones: a teacher that f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from liveoak.errors import UserError
-from liveoak.records import Credit, Feedback, Message, Origin, Rendered, Turn, Version
+from liveoak.records import Credit, Feedback, Origin, Rendered, Span, Turn
 from liveoak.signals.episode import places_of, rewards_of
 
-_WRITTEN = (Origin.ACTED, Origin.DEMONSTRATED)
+_ASKED = (Origin.GIVEN, Origin.OBSERVED)
+_SAID = (Origin.ACTED, Origin.DEMONSTRATED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """Two chats that end with the same reply. The origin of the reply is up to who renders them."""
+class Try:
+    """A reply, and what became of it."""
 
-    teacher: tuple[Message, ...]
-    student: tuple[Message, ...]
+    reply: str
+    reward: float | None = None
+    """From -1 to 1."""
+    said: tuple[str, ...] = ()
+    """What the world or somebody who is trusted said of it."""
+    better: tuple[str, ...] = ()
+    """Replies that somebody who is trusted would have given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,58 +39,74 @@ class Distilled:
     student: tuple[int, ...]
 
 
-def informed(messages: Sequence[Message], reply: Message, more: str) -> Pair:
-    """`more` (a source or a hint) before the last question, for the teacher alone.
+def tries(turns: Sequence[Turn], feedback: Sequence[Feedback]) -> tuple[Try, ...]:
+    """The turns of a record of which somebody who is trusted said anything, in order."""
+    rewards = rewards_of(feedback)
+    found: list[Try] = []
+    for turn in turns:
+        own = [word for word in feedback if word.turn == turn.id and word.trusted]
+        comments = tuple(word.text for word in own if word.kind == "comment" and word.text)
+        better = tuple(word.text for word in own if word.kind == "correction" and word.text)
+        worth = rewards.get(turn.id)
+        if worth is not None or comments or better:
+            found.append(Try(reply=turn.message.content, reward=worth, said=comments, better=better))
+    return tuple(found)
+
+
+def reflection(tried: Sequence[Try]) -> str:
+    """What became of earlier replies, as a teacher may read it; empty where there were none."""
+    lines: list[str] = []
+    for one in tried:
+        lines.append(f"An earlier reply: {one.reply}")
+        lines += [f"Rewarded with {one.reward:+.2f}, from -1 to 1."] if one.reward is not None else []
+        lines += [f"Said of it: {text}" for text in one.said]
+        lines += [f"Better: {text}" for text in one.better]
+    return "\n".join(lines)
+
+
+def informed(chat: Rendered, more: Sequence[int]) -> Rendered:
+    """`more` (a source, a hint or a reflection, as tokens) before the question that the first reply answers.
 
     Raises:
-        UserError: there is no question, the reply is nobody's, or there is nothing more to know.
+        UserError: there is no reply, nothing was asked before it, or there is nothing more to know.
     """
-    asked = max((place for place, message in enumerate(messages) if message.role == "user"), default=None)
-    if asked is None or reply.role != "assistant" or not more.strip():
-        roles = [message.role for message in messages]
+    reply = min(places_of(chat, *_SAID), default=-1)
+    asked = max((span.start for span in chat.spans if span.origin in _ASKED and span.start < reply), default=None)
+    if asked is None or not more:
         raise UserError(
-            f"a pair needs a user's message, an assistant's reply and more to know; got roles {roles!r}, a reply of "
-            f"{reply.role!r} and {len(more.strip())} characters"
+            f"a teacher needs a question, a reply to it and more to know; got spans of "
+            f"{[span.origin.value for span in chat.spans]!r} and {len(more)} tokens"
         )
-    question = replace(messages[asked], content=f"{more.strip()}\n\n{messages[asked].content}")
-    return Pair(
-        teacher=(*messages[:asked], question, *messages[asked + 1 :], reply),
-        student=(*messages, reply),
-    )
-
-
-def reflection(turn: Turn, feedback: Sequence[Feedback]) -> str | None:
-    """What became of an earlier reply, as a teacher may read it: the reply, its reward, and what was said of it.
-
-    None where nobody who is trusted said anything.
-    """
-    said = [word for word in feedback if word.turn == turn.id and word.trusted]
-    worth = rewards_of(said).get(turn.id)
-    lines = [f"Rewarded with {worth:+.2f}, from -1 to 1."] if worth is not None else []
-    lines += [f"Said of it: {word.text}" for word in said if word.kind == "comment" and word.text]
-    lines += [f"Better: {word.text}" for word in said if word.kind == "correction" and word.text]
-    return "\n".join([f"An earlier reply: {turn.message.content}", *lines]) if lines else None
+    size = len(more)
+    spans = [span for span in chat.spans if span.start < asked]
+    spans.append(Span(origin=Origin.GIVEN, start=asked, end=asked + size))
+    spans += [
+        Span(origin=span.origin, start=span.start + size, end=span.end + size)
+        for span in chat.spans
+        if span.start >= asked
+    ]
+    return Rendered(ids=(*chat.ids[:asked], *more, *chat.ids[asked:]), spans=tuple(spans))
 
 
 def distillation(
     teacher: Rendered, student: Rendered, divergences: Sequence[float] | None = None, least: float = 0.01
 ) -> Distilled:
-    """Credit 1 on each token of the reply, the last that either chat holds.
+    """Credit 1 on each token that the agent chose itself; both chats hold the same ones.
 
-    `divergences` are KL(teacher || student) in nats by token of the reply: where the source changes less than `least`,
-    there is nothing to distil, and the token gets 0.
+    `divergences` are KL(teacher || student) in nats by token of the replies: where knowing more changes less than
+    `least`, there is nothing to distil, and the token gets 0.
 
     Raises:
-        UserError: the chats do not end with the same tokens, or there are no tokens to distil.
+        UserError: the chats do not hold the same replies, or there are no tokens to distil.
     """
-    above, below = _reply(teacher), _reply(student)
+    above, below = (tuple(places_of(chat, Origin.ACTED)) for chat in (teacher, student))
     if not below or [teacher.ids[place] for place in above] != [student.ids[place] for place in below]:
         raise UserError(
-            f"the teacher's reply has {len(above)} tokens, the student's {len(below)}; expected the same tokens at the "
-            "end of both chats: render the same reply after both"
+            f"the teacher's replies have {len(above)} tokens, the student's {len(below)}; expected the same tokens in "
+            "both chats: inform the chat that the student replied in"
         )
     if divergences is not None and len(divergences) != len(below):
-        raise UserError(f"{len(divergences)} divergences for {len(below)} tokens of the reply; expected one each")
+        raise UserError(f"{len(divergences)} divergences for {len(below)} tokens of the replies; expected one each")
     kept = [token for token in range(len(below)) if divergences is None or divergences[token] >= least]
     weights = [0.0] * len(student.ids)
     for token in kept:
@@ -96,19 +118,16 @@ def distillation(
     )
 
 
-def teacher_of(lineage: Sequence[Version], every: int | None = None) -> Version | None:
-    """Which weights teach the newest version of a lineage, oldest first. None: the prior.
+def teacher_of(newest: int, every: int | None = None) -> int:
+    """Which weights teach those numbered `newest`, the first being number 0.
 
-    `every` None is a frozen teacher. Else a slow one: it takes over what is served at each `every`-th version only.
+    `every` None is a frozen teacher: the first. Else a slow one: it takes over each `every`-th weights only.
+
+    Raises:
+        UserError: a teacher that would follow its student.
     """
-    if every is None or not lineage:
-        return None
+    if every is None:
+        return 0
     if every < 2:
-        raise UserError(f"a teacher renewed every {every!r} versions follows its student; expected 2 or more, or None")
-    return lineage[(len(lineage) - 1) // every * every]
-
-
-def _reply(rendered: Rendered) -> tuple[int, ...]:
-    """Places written by an assistant after anybody else's last word."""
-    start = max(places_of(rendered, Origin.GIVEN, Origin.OBSERVED), default=-1) + 1
-    return tuple(place for place in places_of(rendered, *_WRITTEN) if place >= start)
+        raise UserError(f"a teacher renewed every {every!r} times follows its student; expected 2 or more, or None")
+    return newest // every * every

@@ -7,7 +7,7 @@ was made.
 from liveoak.worlds.built_in.study import Entry, Material, Question, Source
 from liveoak.worlds.built_in.texts import AskedText, read_texts, split_of_text
 from liveoak.worlds.contract import check, violations
-from liveoak.worlds.episodes import Episode, Policy, expert, guessing, mediocre, play
+from liveoak.worlds.episodes import Episode, Policy, expert, guessing, mediocre, play, scale_of
 from liveoak.worlds.grading import answered, f1, normalised
 from liveoak.worlds.guard import Guarded
 from liveoak.worlds.handbook import MOST_FACTS, Handbook, HandbookFact, make_handbook
@@ -49,6 +49,7 @@ __all__ = [
     "normalised",
     "play",
     "read_texts",
+    "scale_of",
     "seed_of",
     "seeds",
     "split_of",

@@ -30,6 +30,11 @@ class Episode:
         return sum(step.reward for _, step in self.deeds)
 
 
+def scale_of(world: World) -> float:
+    """What brings the world's rewards into [-1, 1]."""
+    return 1 / max(1.0, *(abs(bound) for bound in world.rewards))
+
+
 def play(world: World, seed: int, policy: Policy) -> Episode:
     """One episode. A world that fails ends it, with the cause; a policy that fails raises."""
     opening, deeds = "", list[tuple[str, Step]]()

@@ -2,14 +2,17 @@
 
 The task is the smallest that has something for each signal: one pull of one of two levers, of which each colour has its
 own good one. Reward must find it, imitation copy it, transition foretell what a pull brings; those that combine
-signals must do what each does.
+signals must do what each does. For distillation, the world says afterwards which lever was the good one, and the agent
+first learns, from machines whose good levers are drawn by seed, to go by what it has just read. It knows nothing of its
+own machines then; with what became of a pull before its eyes it would do right, and that it must come to do without.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from liveoak.lab.lives.life import Figures, Life, Stage, live
 from liveoak.lab.lives.running import finished, run_lives
@@ -30,6 +33,10 @@ class Task:
     skills: tuple[Skill, ...]
     episodes: int
     shown: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Of the world, beside those of all."""
+    forewarned: Mapping[str, Any] | None = None
+    """As in `Life`."""
 
 
 TASKS: Mapping[str, Task] = {
@@ -39,9 +46,15 @@ TASKS: Mapping[str, Task] = {
     "selected": Task(skills=("chooses", "foretells"), episodes=640),
     "naive": Task(skills=("foretells",), episodes=256),
     "imitation": Task(skills=("chooses",), episodes=0, shown=1024),
+    "distillation": Task(
+        skills=("chooses",), episodes=768, shown=1024, options={"advice": True}, forewarned={"rule": None}
+    ),
 }
 LEFT = 0.5
 """Share of the first held-out loss that may be left."""
+_LEVERS = 2
+_GUESSED = math.log(_LEVERS)
+"""What an expert's choice costs whoever guesses. A first loss above it would be halved by becoming unsure."""
 
 
 def life_of(arm: str, seed: int) -> Life:
@@ -50,10 +63,11 @@ def life_of(arm: str, seed: int) -> Life:
     settings = None if arm == CONTROL else way(arm)
     return Life(
         world="bandit",
-        options={"pulls": 1, "levers": 2, "rule": seed},
+        options={"pulls": 1, "levers": _LEVERS, "rule": seed, **task.options},
         stages=(Stage(settings=settings, episodes=task.episodes),),
         seed=seed,
         shown=task.shown,
+        forewarned=task.forewarned,
         group=1,
         readings=1,
         exhibited=8,
@@ -64,7 +78,7 @@ def life_of(arm: str, seed: int) -> Life:
 def work(cell: tuple[str, Life]) -> Figures:
     """One life; where it only imitates, the loss before and after are those of two lives."""
     _, life = cell
-    if not life.shown:
+    if not life.shown or life.episodes:
         return live(life)
     before = live(replace(life, shown=0))
     after = live(life)
@@ -76,7 +90,8 @@ def work(cell: tuple[str, Life]) -> Figures:
 def learned(cell: Mapping[str, float], skill: Skill) -> bool:
     """Whether the figures of a life show that skill."""
     left = curve_of(cell, "choices" if skill == "chooses" else "answers")
-    return left[max(left)] <= LEFT * left[min(left)]
+    first = left[min(left)]
+    return left[max(left)] <= LEFT * (min(first, _GUESSED) if skill == "chooses" else first)
 
 
 def verdict(arm: str, cell: Mapping[str, float]) -> bool:

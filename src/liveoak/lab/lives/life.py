@@ -26,6 +26,7 @@ from liveoak.lab.lives.exhibits import Exhibits, exhibits, nats
 from liveoak.lab.lives.remedies import Renewal, soften
 from liveoak.learning.arms import LearnerSettings
 from liveoak.learning.demonstrating import demonstrated
+from liveoak.learning.distilling import forewarned
 from liveoak.learning.learner import Learner
 from liveoak.learning.transcript import Layout
 from liveoak.priors import Prior, load_prior
@@ -58,6 +59,9 @@ class Life:
     """Demonstrations that are imitated first."""
     skill: float = 1.0
     """How often whoever demonstrates acts as the expert would."""
+    forewarned: Mapping[str, Any] | None = None
+    """Options of the world, other than its own, of demonstrations by somebody who had read what became of a guess, so
+    that the agent learns to go by what its context says. None: demonstrations are of this world, and of this alone."""
     begun: int = 0
     """Episodes of the world's stream that pass before it begins."""
     together: int = 32
@@ -214,18 +218,22 @@ class _Account:
         """What was shown comes first, in rounds of the same size, by imitation alone: what followed it is left for
         the arms to learn from, or not."""
         life = self._life
-        teacher = replace(learner.settings, reward=False, transition="off", imitation=True)
+        teacher = replace(learner.settings, reward=False, transition="off", imitation=True, distillation=False)
         pupil = self._learner(teacher, learner.slot)
+        other = life.forewarned
         shown = list(
             demonstrated(
                 self._layout,
-                self._make(),
+                self._make() if other is None else self._make(**other),
                 seeds("train", life.shown, start=self._first),
                 skill=life.skill,
                 chance=life.seed,
                 window=life.window,
+                told=other is not None,
             )
         )
+        if other is not None:
+            shown = [forewarned(self._engine.tokenizer, one) for one in shown]
         for start in range(0, len(shown), life.together):
             try:
                 pupil.learn(shown[start : start + life.together])

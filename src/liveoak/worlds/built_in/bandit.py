@@ -1,7 +1,8 @@
 """A contextual bandit: levers that pay by chance, as often as the colour of the machine says.
 
 The colour is drawn by seed and shown. How often each lever pays on each colour is hidden: by default it is the same in
-all episodes (`rule`); with `rule=None`, it is drawn by seed, and only trying tells.
+all episodes (`rule`); with `rule=None`, it is drawn by seed, and only trying tells. With `advice`, what is seen after a
+pull begins with the lever that pays best on that machine.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class Bandit:
     """Pulls of an episode, 1 or more. Each win is worth 1 / pulls."""
     rule: int | None = 0
     """The table of all episodes; None: drawn by seed."""
+    advice: bool = False
+    """Whether what is seen after a pull says which lever pays best."""
 
     def __post_init__(self) -> None:
         if not 2 <= self.levers <= 8:
@@ -62,8 +65,9 @@ class Bandit:
         pays = state.pays["abcdefgh".index(action)]
         won = dice("pull", state.seed, state.left, action).random() < pays
         state = replace(state, left=state.left - 1)
+        said = f"{self.expert(state)} pays best. " if self.advice else ""
         return state, Step(
-            observation=f"{state.colour} machine. {action} {'paid' if won else 'kept it'}.",
+            observation=f"{said}{state.colour} machine. {action} {'paid' if won else 'kept it'}.",
             reward=won / self.pulls,
             done=state.left == 0,
             info={"regret": (max(state.pays) - pays) / self.pulls},
