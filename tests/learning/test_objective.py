@@ -85,6 +85,12 @@ def test_a_teacher_that_agrees_costs_nothing_and_pulls_nowhere():
     assert logits.grad.abs().max().item() < 1e-6
 
 
+def test_the_same_example_twice_counts_twice():
+    taught = toward("distillation", [[0.5, 0.5, 0.0], [0.1, 0.1, 0.8]], (1.0, 1.0))
+    once = losses([taught], LOGITS[:2])["distillation"]
+    assert losses([taught, taught], LOGITS[[0, 1, 0, 1]])["distillation"] == pytest.approx(float(2 * once))
+
+
 def test_a_teacher_in_half_precision_serves():
     teacher = LOGITS.log_softmax(-1).half()
     anchor = Example(signal=ANCHOR, ids=(0, 0), wanted=(0, 1), credit=(1.0, 1.0), teacher=teacher)

@@ -109,6 +109,16 @@ def test_a_life_that_was_cut_off_is_that_of_one_that_was_not(tmp_path: Path, sto
         assert list(life.rounds(28)) == []
 
 
+def test_a_life_goes_on_with_the_teacher_that_it_had(tmp_path: Path):
+    told = ORDER.model_copy(update={"signals": ("distillation", "reward"), "renewed": 3})
+    whole = lived(tmp_path / "whole", tiny_engine(), 28, told)
+    losses = [line["losses"] for line in whole[0] if line["kind"] == "round"]
+    assert any("distillation" in one for one in losses[4:])
+    lived(tmp_path / "cut", tiny_engine(), 16, told)
+    assert (tmp_path / "cut" / "checkpoints" / "000004" / "teacher").is_dir()
+    assert lived(tmp_path / "cut", tiny_engine(), 28, told) == whole
+
+
 def test_a_frozen_life_goes_on_too(tmp_path: Path):
     frozen = ORDER.model_copy(update={"signals": ()})
     whole, _ = lived(tmp_path / "whole", tiny_engine(), 16, frozen)

@@ -108,7 +108,8 @@ def cut(example: Example, start: int, end: int) -> Example:
 
 def _token_losses(examples: Sequence[Example], logits: Tensor, clip: Clip) -> Tensor:
     """(P) of all examples. Neighbours that are plainly imitated are one call: a call a row would cost far more."""
-    alike = [list(group) for _, group in groupby(examples, key=lambda one: id(one) * _brings_terms(one))]
+    placed = groupby(enumerate(examples, start=1), key=lambda own: own[0] * _brings_terms(own[1]))
+    alike = [[example for _, example in group] for _, group in placed]
     rows = logits.split([sum(len(example.wanted) for example in group) for group in alike])
     return torch.cat([_group_losses(group, own, clip) for group, own in zip(alike, rows, strict=True)])
 
