@@ -18,7 +18,7 @@ from liveoak.learning.learner import Learner
 from liveoak.learning.lived import Lived
 from liveoak.learning.scoring import answer_loss, costs, demonstration_loss
 from liveoak.records import Origin, Rendered, Span
-from liveoak.signals import Acted, BalanceSettings, Episode
+from liveoak.signals import Acted, BalanceSettings, Episode, RewardSettings, Source
 
 SMALL = LearnerSettings(rank=4, rate=1e-2, parts=1)
 
@@ -188,16 +188,20 @@ def test_the_balance_follows_reward_in_each_world(engine: Engine):
     assert weights[-1] < max(weights)
 
 
-@pytest.mark.parametrize("arm", ["both", "selected"])
-def test_a_learner_goes_on_from_where_it_was_kept(engine: Engine, tmp_path: Path, arm: str):
-    settings = replace(ARMS[arm], rank=4, rate=1e-2, replay=1.0, remembered=3)
+VALUED = replace(ARMS["reward"], rewarded=RewardSettings(baseline="value"))
+
+
+@pytest.mark.parametrize("arm", [ARMS["both"], ARMS["selected"], VALUED], ids=["both", "selected", "value"])
+def test_a_learner_goes_on_from_where_it_was_kept(engine: Engine, tmp_path: Path, arm: LearnerSettings):
+    settings = replace(arm, rank=4, rate=1e-2, replay=1.0, remembered=3)
 
     def rounds(learner: Learner, start: int, end: int) -> list[str]:
         for number in range(start, end):
             episodes = [
                 lived(4 * number + n, action=65 + n, seen=97 + n, worth=float(n == number % 4)) for n in range(4)
             ]
-            learner.learn(episodes)
+            by = "ann" if number % 2 else "ben"
+            learner.learn([*episodes, replace(shown(number, 70), source=Source(author=by, kind="trace"))])
         return [digest(slot) for slot in (learner.slot, learner.reference) if slot is not None]
 
     whole = Learner(engine, settings, seed=3)
@@ -206,6 +210,8 @@ def test_a_learner_goes_on_from_where_it_was_kept(engine: Engine, tmp_path: Path
     first.save(tmp_path / "kept")
     again = Learner.resume(engine, settings, tmp_path / "kept", seed=3)
     assert again.memory == first.memory
+    assert len(again.memory.standing.records) == 2
+    assert bool(again.memory.values) == (arm is VALUED)
     assert rounds(again, 3, 6) == rounds(whole, 3, 6)
     assert again.memory == whole.memory
     with pytest.raises(StorageError, match="exists"):

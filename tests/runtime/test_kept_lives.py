@@ -96,6 +96,18 @@ def test_the_record_has_each_episode_as_it_was_learned_from(tmp_path: Path, engi
             assert rendered.ids == known.rendered.ids[: len(rendered.ids)]
 
 
+def test_what_is_learned_of_value_and_of_demonstrators_goes_on_too(tmp_path: Path):
+    order = ORDER.model_copy(
+        update={"signals": ("reward", "imitation"), "baseline": "value", "shown": 2, "group": 1, "balance": False}
+    )
+    whole = lived(tmp_path / "whole", tiny_engine(), 24, order)
+    lived(tmp_path / "cut", tiny_engine(), 12, order)
+    assert lived(tmp_path / "cut", tiny_engine(), 24, order) == whole
+    last = whole[0][-1]
+    assert 0 <= last["standing"]["expert/trace"] <= 1
+    assert isinstance(last["explained"], float)
+
+
 @pytest.mark.parametrize("stop", [1, 2, 3, 5])
 def test_a_life_that_was_cut_off_is_that_of_one_that_was_not(tmp_path: Path, stop: int):
     whole = lived(tmp_path / "whole", tiny_engine(), 28)

@@ -13,9 +13,11 @@ from liveoak.adapters import digest
 from liveoak.engine import Decoder, Engine
 from liveoak.errors import BadSettings, LearningError
 from liveoak.learning.arms import ARMS, LearnerSettings
+from liveoak.learning.demonstrating import EXPERT
 from liveoak.learning.learner import Learner, Report
 from liveoak.learning.lived import Lived
 from liveoak.records import Origin
+from liveoak.runtime.diary import round_line
 from liveoak.runtime.living import Living, LivingSettings
 from liveoak.worlds import world
 
@@ -156,7 +158,11 @@ def test_demonstrations_are_part_of_each_round(engine: Engine, monkeypatch: pyte
     shown = [one for one in given if not one.episode.acted]
     assert [one.group for one in shown] == ["0", "2", "0"]
     assert all(any(span.origin is Origin.DEMONSTRATED for span in one.episode.rendered.spans) for one in shown)
+    assert all(one.source == EXPERT for one in shown)
     assert done.report is not None and done.report.credited["imitation"] > 0
+    assert set(done.report.standing) == {EXPERT}
+    line = round_line(done, 0.0)
+    assert line["standing"] == {"expert/trace": done.report.standing[EXPERT]} and line["refused"] == []
     assert done.failure is None
 
 

@@ -16,6 +16,7 @@ from liveoak.learning.lived import Lived
 from liveoak.records import Finished
 from liveoak.runtime import Runtime
 from liveoak.runtime.traffic import TRAFFIC
+from liveoak.signals import Source
 
 ASKED = "What is the word?"
 
@@ -61,6 +62,7 @@ def test_a_correction_is_imitated_in_the_place_of_what_it_corrects(runtime: Runt
     runtime.feedback(turn=reply.turn, author="local", kind="correction", text="Ahoy")
     done = runtime.learn_from_feedback()
     assert done.report is not None and done.report.credited["imitation"] == len("Ahoy") + 1
+    assert done.report.standing == {Source(author="local", kind="correction"): 1}, "by who corrected"
     assert likelihood(runtime, "Ahoy") > before
     (record,) = runtime.experience.lessons(session="s")
     assert record.status == "kept" and record.proof is not None

@@ -53,6 +53,10 @@ def live(
         int | None,
         typer.Option(min=2, help="Rounds after which distillation's teacher is renewed (never).", show_default=False),
     ] = None,
+    baseline: Annotated[
+        Literal["leave_one_out", "group", "value", "none"],
+        typer.Option(help="What rewards are compared with: others', the group's mean, a learned value, or nothing."),
+    ] = "leave_one_out",
     rate: Annotated[float | None, typer.Option(help="Learning rate (0.001).", show_default=False)] = None,
     replay: Annotated[float, typer.Option(min=0, help="Past episodes repeated for each fresh one.")] = 0.0,
     anchor: Annotated[float, typer.Option(min=0, help="Weight of staying near the prior.")] = 0.0,
@@ -97,6 +101,7 @@ def live(
             transition=transition,
             balance=balance,
             renewed=renewed,
+            baseline=baseline,
             replay=replay,
             anchor=anchor,
             shown=shown,
@@ -136,6 +141,8 @@ def _write(events: Any, told: Mapping[str, Any]) -> None:
     figures = {"score": told["score"], "failed": told["failed"]}
     figures |= {f"loss/{signal}": value for signal, value in told.get("losses", {}).items()}
     figures |= {f"weight/{world}": value for world, value in told.get("weights", {}).items()}
+    figures |= {f"standing/{source}": value for source, value in told.get("standing", {}).items()}
+    figures["explained"] = told.get("explained")
     for name, value in figures.items():
         if value is not None:
             events.add_scalar(name, value, told["episodes"])

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from liveoak.errors import BadSettings
+from liveoak.learning.value import ValueSettings
 from liveoak.records import Origin
-from liveoak.signals import BalanceSettings, RewardSettings, TransitionSettings
+from liveoak.signals import BalanceSettings, RewardSettings, StandingSettings, TransitionSettings
 
 Transition = Literal["off", "answers", "selected", "naive"]
 """What is learned of the world's answers. `answers`: those to an action, evenly. `selected`: of those, what is left to
@@ -29,6 +30,9 @@ class LearnerSettings:
     """Learn to act as the agent would that had read what became of the episode."""
     renewed: int | None = None
     """Calls after which that teacher becomes what the agent is then; None: it stays what the agent was at first."""
+
+    standing: StandingSettings | None = field(default_factory=StandingSettings)
+    """Weighs what was demonstrated by what imitating its source gains, as rewards tell; None: all counts alike."""
     weight: float = 0.3
     """What the transition signal weighs against a reward signal of 1, where it has no balance."""
     balance: BalanceSettings | None = None
@@ -36,6 +40,8 @@ class LearnerSettings:
     compare: Literal["group", "world"] = "group"
     """Which episodes' rewards are compared: those that began alike, or all of one world in a call."""
     rewarded: RewardSettings = field(default_factory=RewardSettings)
+    value: ValueSettings = field(default_factory=ValueSettings)
+    """How the value is learned that rewards are compared with where their baseline is `value`."""
     select: TransitionSettings = field(default_factory=lambda: TransitionSettings(after=EVERYBODYS, boilerplate=0.5))
     """Which answers count with `selected`."""
     rank: int = 16

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from liveoak.learning.distilling import looking_back
 from liveoak.learning.lived import Lived
 from liveoak.learning.transcript import Layout, Transcript
+from liveoak.signals import Source
 from liveoak.worlds import World, guessing, mediocre, play, scale_of
+
+EXPERT = Source(author="expert", kind="trace")
+"""Whoever demonstrates in a world, however well."""
 
 
 def demonstrated(
@@ -37,12 +42,13 @@ def demonstrated(
             transcript.demonstrate(action)
             before, sight = sight, step.info.get("window", 0)
             transcript.observe(step.observation, apart=sight != before, over=step.done)
-        yield transcript.lived(
+        lived = transcript.lived(
             f"shown-{world.name}-{seed}",
             world=world.name,
             group=str(seed),
             told=_guessed(world, seed, chance) if told else "",
         )
+        yield replace(lived, source=EXPERT)
 
 
 def _guessed(world: World, seed: int, chance: int) -> str:

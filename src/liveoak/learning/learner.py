@@ -19,16 +19,20 @@ from liveoak.learning.anchoring import Anchors
 from liveoak.learning.arms import EVERYBODYS, LearnerSettings
 from liveoak.learning.crediting import credited
 from liveoak.learning.distilling import distilled
+from liveoak.learning.foreseeing import Foreseen, foresee
 from liveoak.learning.lived import Lived, by_window
 from liveoak.learning.memory import Memory, load_state, save_state
 from liveoak.learning.objective import ANCHOR, REWARD, Example
 from liveoak.learning.reservoir import Reservoir
 from liveoak.learning.scoring import costs
+from liveoak.learning.trying import gains
 from liveoak.learning.update import Step, Stride, Update, step_together
 from liveoak.records import Credit
 from liveoak.signals import (
     Balance,
     Measured,
+    Source,
+    Standing,
     TransitionSettings,
     imitation,
     naive_transition,
@@ -58,6 +62,12 @@ class Report:
     """Mean worth of the rewarded episodes."""
     weights: Mapping[str, float]
     """By world, what the transition signal weighed."""
+    explained: float | None
+    """Share of the variance of returns that the learned value foresaw; None: it was not asked."""
+    standing: Mapping[Source, float]
+    """By source, what its demonstrations of this call weighed."""
+    refused: tuple[str, ...]
+    """For each source that was refused, why."""
 
 
 class Learner:
@@ -89,7 +99,10 @@ class Learner:
             self._watching = Update(engine, self.reference, {}, adam)
         self.teacher = teacher
         """Weights as they were, of the agent that knows how an episode ended; None: nothing was distilled yet."""
-        self.memory = memory or Memory(past=Reservoir(room=settings.remembered, seed=seed))
+        self.memory = memory or Memory(
+            past=Reservoir(room=settings.remembered, seed=seed),
+            standing=Standing() if settings.standing is None else Standing(settings=settings.standing),
+        )
         self._anchors = anchors or Anchors(engine)
 
     @classmethod
@@ -132,7 +145,9 @@ class Learner:
         rng = random.Random(f"learn/{self.seed}/{memory.calls}")
         repeated = memory.past.some(round(self.settings.replay * len(episodes))) if self.settings.replay else []
         weights = {one.world: self._weight(one.world) for one in episodes}
-        silent, groups, advantages = self._rewards(episodes)
+        foreseen = self._foreseen(episodes)
+        silent, groups, advantages = self._rewards(episodes, foreseen)
+        standing = self._standing(episodes, advantages)
         proximal = self._proximal(episodes) if stale and self.settings.reward else [None] * len(episodes)
         seen = self._transitions([*episodes, *repeated])
         taught = self._taught([*episodes, *repeated])
@@ -142,20 +157,24 @@ class Learner:
             own = [(advantages[place], proximal[place])] if fresh and self.settings.reward else []
             own += [(_times(credit, self._weight(one.world)), None) for credit in seen[place]]
             if self.settings.imitation:
-                own.append((imitation(one.episode.rendered), None))
+                own.append((imitation(one.episode.rendered, self._trust(standing, one)), None))
             made.append([*_examples(one, own), *taught[place]])
         done = self._steps(made, len(episodes), rng)
         worths = [worth for one in episodes if (worth := one.worth) is not None]
-        self._remember(episodes)
+        self._remember(episodes, foreseen, standing)
+        sources = self._sources(episodes)
         return Report(
             losses=_means(done),
             credited=_counted(made[: len(episodes)]),
             steps=len(done),
             processed=sum(step.processed for step in done),
-            silent=tuple(silent),
-            groups=groups,
+            silent=tuple(silent) if self.settings.reward else (),
+            groups=groups if self.settings.reward else 0,
             reward=sum(worths) / len(worths) if worths else None,
             weights=weights if self.settings.transition != "off" else {},
+            explained=foreseen.explained if foreseen is not None else None,
+            standing={source: standing.weight(source) for source in sources},
+            refused=tuple(why for source in sources if (why := standing.refusal(source)) is not None),
         )
 
     def _weight(self, world: str) -> float:
@@ -166,9 +185,38 @@ class Learner:
             return self.settings.weight if self.settings.reward else 1.0
         return (balance or Balance(settings=self.settings.balance)).weight
 
-    def _rewards(self, episodes: Sequence[Lived]) -> tuple[list[str], int, list[Credit]]:
+    def _sources(self, episodes: Sequence[Lived]) -> list[Source]:
+        """Whose demonstrations are weighed."""
+        if not self.settings.imitation or self.settings.standing is None:
+            return []
+        return list(dict.fromkeys(one.source for one in episodes if one.source is not None))
+
+    def _compares(self, episodes: Sequence[Lived]) -> bool:
+        """Whether it is asked what was better: to learn from it, or to know whom to imitate."""
+        return self.settings.reward or bool(self._sources(episodes))
+
+    def _foreseen(self, episodes: Sequence[Lived]) -> Foreseen | None:
+        settings = self.settings
+        if settings.rewarded.baseline != "value" or not self._compares(episodes):
+            return None
+        return foresee(self.engine, self.memory.values, episodes, settings.value, settings.rewarded.discount)
+
+    def _standing(self, episodes: Sequence[Lived], advantages: Sequence[Credit]) -> Standing:
+        """What is known of all sources, with what is learned of those of this call."""
+        shown: dict[Source, list[Example]] = {}
+        for source in self._sources(episodes):
+            own = [(one, imitation(one.episode.rendered)) for one in episodes if one.source == source]
+            shown[source] = [example for one, credit in own for example in _examples(one, [(credit, None)])]
+        if not shown:
+            return self.memory.standing
+        return self.memory.standing.after(gains(self._update, shown, episodes, advantages, self.settings.rate))
+
+    def _trust(self, standing: Standing, one: Lived) -> float:
+        return 1.0 if one.source is None or self.settings.standing is None else standing.weight(one.source)
+
+    def _rewards(self, episodes: Sequence[Lived], foreseen: Foreseen | None) -> tuple[list[str], int, list[Credit]]:
         """Why groups are silent, how many groups there are, and the credit of each episode."""
-        if not self.settings.reward:
+        if not self._compares(episodes):
             return [], 0, []
         groups: dict[str, list[int]] = {}
         for place, one in enumerate(episodes):
@@ -177,7 +225,8 @@ class Learner:
         silent: list[str] = []
         found: dict[int, Credit] = {}
         for places in groups.values():
-            done = reward([episodes[place].episode for place in places], self.settings.rewarded)
+            values = [foreseen.values[place] for place in places] if foreseen is not None else None
+            done = reward([episodes[place].episode for place in places], self.settings.rewarded, values)
             silent += [done.silent] if done.silent else []
             found |= dict(zip(places, done.credits, strict=True))
         return silent, len(groups), [found[place] for place in range(len(episodes))]
@@ -259,7 +308,7 @@ class Learner:
         counts.pop(ANCHOR, None)
         return {signal: count / sum(counts.values()) for signal, count in counts.items()}
 
-    def _remember(self, episodes: Sequence[Lived]) -> None:
+    def _remember(self, episodes: Sequence[Lived], foreseen: Foreseen | None, standing: Standing) -> None:
         settings, memory = self.settings, self.memory
         balances = dict(memory.balances)
         if settings.balance is not None and settings.reward and settings.transition != "off":
@@ -272,7 +321,15 @@ class Learner:
             boilerplate = boilerplate.after([one.episode.rendered for one in episodes], settings.select.after)
             self._watch(episodes)
         past = memory.past.after(episodes) if settings.replay else memory.past
-        self.memory = replace(memory, calls=memory.calls + 1, past=past, balances=balances, boilerplate=boilerplate)
+        self.memory = replace(
+            memory,
+            calls=memory.calls + 1,
+            past=past,
+            balances=balances,
+            boilerplate=boilerplate,
+            values=foreseen.after if foreseen is not None else memory.values,
+            standing=standing,
+        )
 
     def _watch(self, episodes: Sequence[Lived]) -> None:
         """The reference learns after it was asked, so that it is only ever asked about what it has not seen."""

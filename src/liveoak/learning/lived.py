@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from liveoak.engine import Sequence as Tokens
 from liveoak.learning.objective import Example
-from liveoak.signals import Episode
+from liveoak.signals import Episode, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,9 @@ class Lived:
     """Where each window begins: no token was seen from another one."""
     told: str = ""
     """What a teacher may read before it: a hint, or a reflection on how it ended."""
+
+    source: Source | None = None
+    """Who demonstrated what was; None: nobody, or nobody who is told apart."""
 
     @property
     def bounds(self) -> tuple[tuple[int, int], ...]:

@@ -16,7 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 from liveoak.adapters import Bank, Slot, load_snapshot, save_snapshot
 from liveoak.errors import StorageError
 from liveoak.learning.reservoir import Reservoir
-from liveoak.signals import Balance, Boilerplate
+from liveoak.learning.value import Value
+from liveoak.signals import Balance, Boilerplate, Record, Source, Standing
 from liveoak.signals.boilerplate import Follower
 
 _MEMORY, _SLOT, _REFERENCE, _TEACHER = "memory.json", "slot", "reference", "teacher"
@@ -30,6 +31,8 @@ class Memory:
     past: Reservoir
     balances: Mapping[str, Balance] = field(default_factory=dict[str, Balance])
     boilerplate: Boilerplate = field(default_factory=Boilerplate)
+    values: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    standing: Standing = field(default_factory=Standing)
 
 
 def save_state(folder: Path, slot: Slot, reference: Slot | None, teacher: Slot | None, memory: Memory) -> None:
@@ -84,15 +87,23 @@ def load_state(bank: Bank, folder: Path) -> tuple[Slot, Slot | None, Slot | None
 
 
 def _as_json(memory: Memory) -> dict[str, Any]:
-    """Boilerplate is a table with tuples as keys, which JSON has none of."""
+    """Two tables have keys that JSON has none of."""
     seen = [(context, asdict(follower)) for context, follower in memory.boilerplate.seen.items()]
-    return {"memory": asdict(replace(memory, boilerplate=replace(memory.boilerplate, seen={}))), "seen": seen}
+    sources = [(asdict(source), asdict(record)) for source, record in memory.standing.records.items()]
+    rest = replace(
+        memory, boilerplate=replace(memory.boilerplate, seen={}), standing=replace(memory.standing, records={})
+    )
+    return {"memory": asdict(rest), "seen": seen, "sources": sources}
 
 
 def _of_json(value: dict[str, Any]) -> Memory:
     memory = _READER.validate_python(value["memory"])
-    seen = _SEEN.validate_python(value["seen"])
-    return replace(memory, boilerplate=replace(memory.boilerplate, seen=dict(seen)))
+    seen, sources = _SEEN.validate_python(value["seen"]), _SOURCES.validate_python(value["sources"])
+    return replace(
+        memory,
+        boilerplate=replace(memory.boilerplate, seen=dict(seen)),
+        standing=replace(memory.standing, records=dict(sources)),
+    )
 
 
 def _digest(content: str) -> str:
@@ -101,3 +112,4 @@ def _digest(content: str) -> str:
 
 _READER = TypeAdapter(Memory)
 _SEEN = TypeAdapter(list[tuple[tuple[int, ...], Follower]])
+_SOURCES = TypeAdapter(list[tuple[Source, Record]])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -18,6 +18,8 @@ from liveoak.signals.episode import places_of
 
 TOGETHER = 1024
 """Tokens run at once."""
+Portion = tuple[int, tuple[int, ...], Tokens]
+"""An episode's number, places of it, and the tokens whose logits predict those."""
 _ANYBODYS = TransitionSettings(after=EVERYBODYS)
 
 
@@ -26,18 +28,24 @@ def costs(
 ) -> list[dict[int, float]]:
     """For each episode, -log p in nats of the tokens at its `places`, under the weights of `slot`."""
     found: list[dict[int, float]] = [{} for _ in lived]
-    batch: list[tuple[int, tuple[int, ...], Tokens]] = []
+    for batch in together(lived, places):
+        _score(engine, slot, lived, batch, found)
+    return found
+
+
+def together(lived: Sequence[Lived], places: Sequence[Sequence[int]]) -> Iterator[list[Portion]]:
+    """What is to be run so that the tokens at each episode's `places` are predicted, in portions to be run at once."""
+    batch: list[Portion] = []
     size = 0
     for number, (one, own) in enumerate(zip(lived, places, strict=True)):
         for mine, tokens in sequences(one, own):
             if batch and size + len(tokens.ids) > TOGETHER:
-                _score(engine, slot, lived, batch, found)
+                yield batch
                 batch, size = [], 0
             batch.append((number, mine, tokens))
             size += len(tokens.ids)
     if batch:
-        _score(engine, slot, lived, batch, found)
-    return found
+        yield batch
 
 
 def answer_loss(engine: Engine, slot: Slot | None, lived: Sequence[Lived]) -> float | None:
@@ -65,7 +73,7 @@ def _score(
     engine: Engine,
     slot: Slot | None,
     lived: Sequence[Lived],
-    batch: Sequence[tuple[int, tuple[int, ...], Tokens]],
+    batch: Sequence[Portion],
     found: list[dict[int, float]],
 ) -> None:
     targets = torch.tensor(

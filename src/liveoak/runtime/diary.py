@@ -74,6 +74,9 @@ def round_line(done: Round, seconds: float) -> dict[str, Any]:
             "silent": len(report.silent),
             "groups": report.groups,
             "weights": dict(report.weights),
+            "explained": report.explained,
+            "standing": {f"{source.author}/{source.kind}": weight for source, weight in report.standing.items()},
+            "refused": list(report.refused),
         }
     return {
         "kind": "round",

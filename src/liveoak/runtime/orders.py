@@ -11,7 +11,8 @@ from liveoak.learning.arms import LearnerSettings, Transition
 from liveoak.runtime.kept import OrderFile
 from liveoak.runtime.living import LivingSettings
 from liveoak.runtime.scenes import Acting
-from liveoak.signals import BalanceSettings
+from liveoak.signals import BalanceSettings, RewardSettings
+from liveoak.signals.reward import Baseline
 
 
 class LifeOrder(BaseModel):
@@ -30,6 +31,8 @@ class LifeOrder(BaseModel):
     balance: bool = True
     renewed: int | None = Field(default=None, ge=2)
     """Rounds between two teachers of distillation; None: it stays what the agent was at first."""
+
+    baseline: Baseline = RewardSettings().baseline
     rate: float = Field(default=LearnerSettings().rate, gt=0)
     replay: float = Field(default=0.0, ge=0)
     anchor: float = Field(default=0.0, ge=0)
@@ -61,6 +64,7 @@ class LifeOrder(BaseModel):
             renewed=self.renewed,
             balance=BalanceSettings() if balanced else None,
             compare="group" if self.group > 1 else "world",
+            rewarded=RewardSettings(baseline=self.baseline),
             rate=self.rate,
             replay=self.replay,
             anchor=self.anchor,

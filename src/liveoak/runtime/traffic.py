@@ -130,7 +130,11 @@ class Traffic:
         if not report.steps:
             astray = sum(len(one.episode.astray) for one in episodes)
             why = "; ".join(
-                [*report.silent, *([f"{astray} turns are written otherwise than sampled"] if astray else [])]
+                [
+                    *report.silent,
+                    *report.refused,
+                    *([f"{astray} turns are written otherwise than sampled"] if astray else []),
+                ]
             )
             raise LearningError(f"nothing can be learned from {len(lived)} sessions: {why}")
         served, bounds = self._chain.slot(parent), self._settings.gate
@@ -192,7 +196,8 @@ class Traffic:
         for number, shown in enumerate(demonstrations(session, turns, feedback, self._teachers)):
             rendered = self._engine.tokenizer.render(shown.messages, origins=shown.origins)
             if len(rendered.ids) <= self._context:
-                found.append(self._one(id, Episode(id=f"{id}/{number}", rendered=rendered, acted=())))
+                one = self._one(id, Episode(id=f"{id}/{number}", rendered=rendered, acted=()))
+                found.append(replace(one, source=shown.source))
         return found
 
     def _one(self, session: str, episode: Episode, told: str = "") -> Lived:
