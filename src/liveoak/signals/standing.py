@@ -12,7 +12,7 @@ from liveoak.signals.demonstrations import Source
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandingSettings:
-    """A gain is what ground truth (rewards, an exam) rose by after an update that imitated a source, cut to [-1, 1]."""
+    """A gain says what imitating a source did for ground truth (rewards, an exam) in one update, cut to [-1, 1]."""
 
     expected: float = 0.1
     """The gain that is expected of somebody unknown."""
