@@ -55,3 +55,22 @@ def test_from_the_loading_of_a_model_on_garbage_is_looked_for_as_usual() -> None
         assert gc.get_threshold() == usual
     finally:
         garbage.look_as_usual()
+
+
+def test_an_engine_that_nobody_uses_is_gone_before_another_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "WORTH_LETTING_GO", 1000)
+
+    def load() -> int:
+        """How many there are then; the new one is part of a cycle."""
+        cycle: list[object] = [scheduler.run(lambda: load_engine(Settings(prior="scratch"), scheduler))]
+        cycle.append(cycle)
+        return len(device._engines)  # pyright: ignore[reportPrivateUsage]
+
+    gc.collect()
+    gc.disable()
+    try:
+        with only_team(1) as scheduler:
+            before = load()
+            assert load() == before
+    finally:
+        gc.enable()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +18,10 @@ from liveoak.priors import load_prior
 
 WORTH_COMPILING = 32_000_000
 """Numbers in a prior below which a first start should not take seconds longer."""
+WORTH_LETTING_GO = 32_000_000
+"""Numbers that engines of before may hold while another is loaded."""
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+"""Those that were loaded in this process and are still in memory."""
 _log = logging.getLogger(__name__)
 
 
@@ -59,6 +65,9 @@ def load_engine(
         what `choose_device`, `load_prior` and `Engine` raise.
     """
     garbage.look_as_usual()
+    if sum(map(_size, _engines)) >= WORTH_LETTING_GO:
+        # One that nobody uses any more is part of a cycle, and stays until it is looked for, with all its weights.
+        gc.collect()
     device = choose_device(settings.device)
     found = load_prior(
         prior or settings.prior,
@@ -68,7 +77,9 @@ def load_engine(
         accept_licence=settings.accept_licence,
         progress=on_fetch,
     )
-    return Engine(found, scheduler)
+    engine = Engine(found, scheduler)
+    _engines.add(engine)
+    return engine
 
 
 def compile_steps(engine: Engine, wanted: str, cache: Path, *, least: int | None = None) -> None:
@@ -78,8 +89,7 @@ def compile_steps(engine: Engine, wanted: str, cache: Path, *, least: int | None
     Raises:
         Unavailable, StorageError: they were asked for, and cannot be.
     """
-    size = sum(parameter.numel() for parameter in engine.model.parameters())
-    tiny = size < (WORTH_COMPILING if least is None else least)
+    tiny = _size(engine) < (WORTH_COMPILING if least is None else least)
     if wanted == "off" or (wanted == "auto" and (engine.device.type != "cpu" or tiny)):
         return
     try:
@@ -88,3 +98,8 @@ def compile_steps(engine: Engine, wanted: str, cache: Path, *, least: int | None
         if wanted == "on":
             raise
         _log.info("steps of decoding are not compiled: %s", error)
+
+
+def _size(engine: Engine) -> int:
+    """Numbers of its prior."""
+    return sum(parameter.numel() for parameter in engine.model.parameters())
