@@ -3,7 +3,7 @@
 Knows the prior, slots and token sequences. Knows nothing of lessons, versions, sessions or who asked.
 """
 
-from liveoak.engine.batch import Sequence, portions
+from liveoak.engine.batch import Sequence, portioned, portions
 from liveoak.engine.decoder import Completion, Decoder, Request, Ticket
 from liveoak.engine.engine import SLICE, Engine
 from liveoak.engine.known import Known, Said
@@ -31,5 +31,6 @@ __all__ = [
     "check_sampling",
     "common_length",
     "only_team",
+    "portioned",
     "portions",
 ]

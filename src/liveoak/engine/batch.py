@@ -7,16 +7,18 @@ packed tokens, so packing, shared beginnings and caches are all the same operati
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from liveoak.adapters import Slot
 
+T = TypeVar("T")
 PADDING_WASTE = 1.3
 """A group's longest sequence is at most this much longer than its shortest; more would be computed for nothing."""
 
@@ -36,12 +38,20 @@ class Sequence:
 
 def portions(batch: Seq[Sequence], most: int) -> Iterator[list[Sequence]]:
     """Sequences without prefixes in order, in portions of at most `most` tokens, or of one sequence."""
-    portion: list[Sequence] = []
-    for sequence in batch:
-        if portion and sum(len(one.ids) for one in portion) + len(sequence.ids) > most:
+    return portioned(batch, most, lambda sequence: len(sequence.ids))
+
+
+def portioned(items: Iterable[T], most: int, tokens: Callable[[T], int]) -> Iterator[list[T]]:
+    """Items in order, in portions of at most `most` tokens, or of one item."""
+    portion: list[T] = []
+    size = 0
+    for item in items:
+        own = tokens(item)
+        if portion and size + own > most:
             yield portion
-            portion = []
-        portion.append(sequence)
+            portion, size = [], 0
+        portion.append(item)
+        size += own
     if portion:
         yield portion
 

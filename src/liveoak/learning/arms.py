@@ -30,7 +30,6 @@ class LearnerSettings:
     """Learn to act as the agent would that had read what became of the episode."""
     renewed: int | None = None
     """Calls after which that teacher becomes what the agent is then; None: it stays what the agent was at first."""
-
     standing: StandingSettings | None = field(default_factory=StandingSettings)
     """Weighs what was demonstrated by what imitating its source gains, as rewards tell; None: all counts alike."""
     weight: float = 0.3

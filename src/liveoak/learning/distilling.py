@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from liveoak.adapters import Slot
-from liveoak.engine import Engine
+from liveoak.engine import Engine, portioned
 from liveoak.engine import Sequence as Tokens
 from liveoak.learning.lived import Lived
 from liveoak.learning.objective import Example
@@ -68,7 +68,10 @@ def distilled(engine: Engine, student: Slot, teacher: Slot, episodes: Sequence[L
     windows = [list(_pairs(engine, one)) for one in episodes]
     # In a small world, many episodes are the same; each is run once.
     unlike = list(dict.fromkeys(pair for own in windows for pair in own))
-    made = [_examples(engine, student, teacher, batch) for batch in _batches(unlike)]
+    made = [
+        _examples(engine, student, teacher, batch)
+        for batch in portioned(unlike, TOGETHER, lambda pair: len(pair.teacher.ids))
+    ]
     examples = dict(zip(unlike, (example for some in made for example in some), strict=True))
     return [[examples[pair] for pair in own if any(examples[pair].credit)] for own in windows]
 
@@ -101,19 +104,6 @@ def _chats(lived: Lived) -> Iterator[Rendered]:
             if span.start < end and start < span.end
         )
         yield Rendered(ids=rendered.ids[start:end], spans=tuple(spans))
-
-
-def _batches(pairs: Sequence[_Pair]) -> Iterator[list[_Pair]]:
-    batch: list[_Pair] = []
-    size = 0
-    for pair in pairs:
-        if batch and size + len(pair.teacher.ids) > TOGETHER:
-            yield batch
-            batch, size = [], 0
-        batch.append(pair)
-        size += len(pair.teacher.ids)
-    if batch:
-        yield batch
 
 
 def _examples(engine: Engine, student: Slot, teacher: Slot, batch: Sequence[_Pair]) -> list[Example]:

@@ -268,8 +268,7 @@ class Learner:
 
     def _proximal(self, episodes: Sequence[Lived]) -> list[Mapping[int, float]]:
         """Log-probabilities of the actions under the weights that this call starts from."""
-        places = [[place for turn in one.episode.acted for place in turn.places] for one in episodes]
-        found = costs(self.engine, self.slot, episodes, places)
+        found = costs(self.engine, self.slot, episodes, [one.episode.places for one in episodes])
         return [{place: -value for place, value in one.items()} for one in found]
 
     def _steps(self, made: Sequence[list[Example]], fresh: int, rng: random.Random) -> list[Step]:

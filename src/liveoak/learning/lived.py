@@ -25,7 +25,6 @@ class Lived:
     """Where each window begins: no token was seen from another one."""
     told: str = ""
     """What a teacher may read before it: a hint, or a reflection on how it ended."""
-
     source: Source | None = None
     """Who demonstrated what was; None: nobody, or nobody who is told apart."""
 

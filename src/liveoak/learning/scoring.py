@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from liveoak.adapters import Slot
-from liveoak.engine import Engine
+from liveoak.engine import Engine, portioned
 from liveoak.engine import Sequence as Tokens
 from liveoak.learning.arms import EVERYBODYS
 from liveoak.learning.lived import Lived, sequences
@@ -18,7 +18,7 @@ from liveoak.signals.episode import places_of
 
 TOGETHER = 1024
 """Tokens run at once."""
-Portion = tuple[int, tuple[int, ...], Tokens]
+Run = tuple[int, tuple[int, ...], Tokens]
 """An episode's number, places of it, and the tokens whose logits predict those."""
 _ANYBODYS = TransitionSettings(after=EVERYBODYS)
 
@@ -33,19 +33,14 @@ def costs(
     return found
 
 
-def together(lived: Sequence[Lived], places: Sequence[Sequence[int]]) -> Iterator[list[Portion]]:
+def together(lived: Sequence[Lived], places: Sequence[Sequence[int]]) -> Iterator[list[Run]]:
     """What is to be run so that the tokens at each episode's `places` are predicted, in portions to be run at once."""
-    batch: list[Portion] = []
-    size = 0
-    for number, (one, own) in enumerate(zip(lived, places, strict=True)):
-        for mine, tokens in sequences(one, own):
-            if batch and size + len(tokens.ids) > TOGETHER:
-                yield batch
-                batch, size = [], 0
-            batch.append((number, mine, tokens))
-            size += len(tokens.ids)
-    if batch:
-        yield batch
+    runs = (
+        (number, mine, tokens)
+        for number, (one, own) in enumerate(zip(lived, places, strict=True))
+        for mine, tokens in sequences(one, own)
+    )
+    return portioned(runs, TOGETHER, lambda run: len(run[2].ids))
 
 
 def answer_loss(engine: Engine, slot: Slot | None, lived: Sequence[Lived]) -> float | None:
@@ -73,7 +68,7 @@ def _score(
     engine: Engine,
     slot: Slot | None,
     lived: Sequence[Lived],
-    batch: Sequence[Portion],
+    batch: Sequence[Run],
     found: list[dict[int, float]],
 ) -> None:
     targets = torch.tensor(

@@ -81,9 +81,9 @@ def _spread(values: Sequence[float]) -> float:
 
 def _turns(engine: Engine, slot: Slot, lived: Sequence[Lived]) -> list[float]:
     """The log-probability of each turn."""
-    places = [[place for turn in one.episode.acted for place in turn.places] for one in lived]
+    found = costs(engine, slot, lived, [one.episode.places for one in lived])
     return [
         -sum(own[place] for place in turn.places if place in own)
-        for one, own in zip(lived, costs(engine, slot, lived, places), strict=True)
+        for one, own in zip(lived, found, strict=True)
         for turn in one.episode.acted
     ]

@@ -31,7 +31,6 @@ class LifeOrder(BaseModel):
     balance: bool = True
     renewed: int | None = Field(default=None, ge=2)
     """Rounds between two teachers of distillation; None: it stays what the agent was at first."""
-
     baseline: Baseline = RewardSettings().baseline
     rate: float = Field(default=LearnerSettings().rate, gt=0)
     replay: float = Field(default=0.0, ge=0)

@@ -35,7 +35,7 @@ class Episode:
     astray: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        places = [place for turn in self.acted for place in turn.places]
+        places = list(self.places)
         if any(low >= high for low, high in pairwise(places)):
             raise UserError(f"episode {self.id!r} has acted places {places!r}; expected them to ascend")
         if places and not 0 <= places[0] <= places[-1] < len(self.rendered.ids):
@@ -48,6 +48,11 @@ class Episode:
                     f"turn {turn.turn!r} has {len(turn.places)} sampled tokens and {len(turn.logprobs)} "
                     "log-probabilities; expected one each"
                 )
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Those of all acted turns, ascending."""
+        return tuple(place for turn in self.acted for place in turn.places)
 
     @property
     def rewarded(self) -> bool:
