@@ -105,13 +105,13 @@ def test_the_gradient_equals_finite_differences(monkeypatch: pytest.MonkeyPatch)
 def test_no_more_logits_are_held_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = tiny_engine("llama")
     sizes: list[int] = []
-    real = engine.head
+    real = engine.plain_head
 
     def noted(hidden: Tensor) -> Tensor:
         sizes.append(len(hidden))
         return real(hidden)
 
-    monkeypatch.setattr(engine, "head", noted)
+    monkeypatch.setattr(engine, "plain_head", noted)
     gradient(engine, engine.bank.new_slot(rank=2), of_every_kind(engine), 7, monkeypatch)
     assert sizes == [7, 7, 5], "chunks of like size"
 

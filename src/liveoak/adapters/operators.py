@@ -6,6 +6,13 @@ from typing import Any, cast
 
 import torch
 
+DTYPES = (torch.float32, torch.bfloat16)
+"""Number formats that they know."""
+
 
 def ours() -> Any:
     return cast(Any, torch.ops.liveoak)
+
+
+def is_loaded() -> bool:
+    return hasattr(ours(), "linear")

@@ -5,7 +5,7 @@ Knows the prior, slots and token sequences. Knows nothing of lessons, versions, 
 
 from liveoak.engine.batch import Sequence, portioned, portions
 from liveoak.engine.decoder import Completion, Decoder, Request, Ticket
-from liveoak.engine.engine import SLICE, Engine
+from liveoak.engine.engine import SLICE, Engine, precise
 from liveoak.engine.known import Known, Said
 from liveoak.engine.pool import common_length
 from liveoak.engine.readings import Readings
@@ -33,4 +33,5 @@ __all__ = [
     "only_team",
     "portioned",
     "portions",
+    "precise",
 ]

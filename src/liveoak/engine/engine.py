@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from liveoak.adapters import Bank, Route, Slot, frozen
+from liveoak.adapters.operators import DTYPES
 from liveoak.engine import kernels
 from liveoak.engine.attention import NAME, Pass, Past
 from liveoak.engine.batch import Plan, Row, Sequence, activated, read_first, rows_of
@@ -185,13 +186,20 @@ class Engine:
 
     def head(self, hidden: Tensor) -> Tensor:
         """Logits (P, V), in float32 or wider, of hidden states (P, width)."""
+        return precise(self.plain_head(hidden))
+
+    def plain_head(self, hidden: Tensor) -> Tensor:
+        """The same in the prior's number format, where nothing is done to them after the product. Rows are a whole
+        vocabulary wide: making them wider is left to who needs it."""
         product = self.bank.head
         if product is None:
             return self._scaled(self._head(hidden))
         return self._scaled(frozen(hidden, product) if torch.is_grad_enabled() else product.there(hidden))
 
     def _scaled(self, logits: Tensor) -> Tensor:
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        if self._scale == 1 and self._softcap is None:
+            return logits
+        logits = precise(logits)
         if self._scale != 1:
             logits = logits * self._scale
         if self._softcap is not None:
@@ -215,7 +223,7 @@ class Engine:
 
     @torch.no_grad()
     def _compile(self, cache: Path) -> None:
-        if self.device.type != "cpu" or self.dtype not in kernels.DTYPES:
+        if self.device.type != "cpu" or self.dtype not in DTYPES:
             raise Unavailable(f"steps are compiled for float32 and bfloat16 on CPUs, not {self.dtype} on {self.device}")
         kernels.load(cache)
         samples = [self.tokenizer.encode(text)[:most] for text, most in TEXTS]
@@ -238,7 +246,7 @@ class Engine:
         stepper = Stepper(self._decoder, self.bank, self._head, pool=pool, cache=cache)
         with self._tried("steps", stepper.undo):
             for slot, own in tried.items():
-                found = self._scaled(stepped_logits(stepper, samples, slot, pool))
+                found = precise(self._scaled(stepped_logits(stepper, samples, slot, pool)))
                 require_same(found, own, what="compiled steps", dtype=self.dtype)
         return stepper
 
@@ -289,7 +297,7 @@ class Engine:
     def step(self, ids: Seq[int], rows: Seq[tuple[int, int]], slots: Seq[Slot | None], pool: Pool) -> Tensor:
         """Logits (T, V) of one new token for each of T sequences, as `Stepper.logits`, in float32 or wider."""
         assert self._stepper is not None
-        return self._scaled(self._stepper.logits(ids, rows, slots, pool))
+        return precise(self._scaled(self._stepper.logits(ids, rows, slots, pool)))
 
     def _run(self, ids: Seq[int], positions: Seq[int], route: Route, carried: Pass) -> Tensor:
         if not len(ids) == len(positions) == route.tokens:  # our operators, given addresses, would not find out
@@ -330,6 +338,11 @@ def _stretch_of(kwargs: Mapping[str, Any]) -> Stretch | None:
 def _without_gradients(work: Callable[[], T]) -> T:
     with torch.inference_mode():
         return work()
+
+
+def precise(logits: Tensor) -> Tensor:
+    """In float32 or wider."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def _logit_scale(config: Any) -> float:

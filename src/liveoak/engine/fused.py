@@ -15,9 +15,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from liveoak.adapters.operators import ours
+from liveoak.adapters.operators import DTYPES, ours
 from liveoak.engine.batch import Plan
-from liveoak.engine.kernels import DTYPES
 from liveoak.engine.layer import forwards
 
 SILU, GELU_TANH = 0, 1

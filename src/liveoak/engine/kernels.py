@@ -3,8 +3,8 @@
 `cpp/steps.cpp` has what decoding is made of: torch's own matrix product reads weights at a third of the memory's speed
 when there are few rows, and its attention wants keys and values copied together first. `torch.export` can trace both.
 Its product over weights kept in panels serves whole passes too. `cpp/passes.cpp` has what stands between
-the products of a pass, forward and backward, and `cpp/changes.cpp` what slots add. Each becomes an operator of
-`torch.ops.liveoak`.
+the products of a pass, forward and backward, `cpp/changes.cpp` what slots add, and `cpp/losses.cpp` what is lost at
+logits. Each becomes an operator of `torch.ops.liveoak`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from liveoak.adapters.operators import ours
+from liveoak.adapters.operators import is_loaded, ours
 from liveoak.errors import Unavailable
 from liveoak.priors.cache import make_once
 
 HOME = Path(__file__).with_name("cpp")
-DTYPES = (torch.float32, torch.bfloat16)
-"""Number formats that the kernels know."""
 _FLAGS = ("-O3", "-march=native", "-std=c++20", "-fno-math-errno", "-ffp-contract=off", "-shared", "-fPIC")
 _STABLE_SINCE = "-DTORCH_TARGET_VERSION=0x020b000000000000"
 """Torch 2.11, whose stable binary interface the source is written to."""
@@ -57,7 +55,7 @@ def load(cache: Path) -> None:
         Unavailable: there is no compiler, or it cannot build them.
     """
     with _loaded:
-        if hasattr(ours(), "linear"):
+        if is_loaded():
             return
         key = hashlib.sha256((sources() + " ".join(_FLAGS) + machine()).encode()).hexdigest()[:16]
         folder = make_once(cache / "kernels" / key, _build)

@@ -75,7 +75,11 @@ def normalisers(examples: Sequence[Example]) -> dict[str, float]:
 
 def losses(examples: Sequence[Example], logits: Tensor, clip: Clip = PPO) -> dict[str, Tensor]:
     """Sum of credit times loss by signal, unnormalised. `logits` (P, V) of all examples' wanted places, in order."""
-    each = _token_losses(examples, logits, clip).split([len(example.wanted) for example in examples])
+    return summed(examples, token_losses(examples, logits, clip))
+
+
+def summed(examples: Sequence[Example], each: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Sum of credit times loss by signal, unnormalised, from the losses of each example's wanted places."""
     sums: dict[str, Tensor] = {}
     for example, own in zip(examples, each, strict=True):
         credit = torch.tensor(example.credit, dtype=own.dtype, device=own.device)
@@ -106,12 +110,15 @@ def cut(example: Example, start: int, end: int) -> Example:
     )
 
 
-def _token_losses(examples: Sequence[Example], logits: Tensor, clip: Clip) -> Tensor:
-    """(P) of all examples. Neighbours that are plainly imitated are one call: a call a row would cost far more."""
+def token_losses(examples: Sequence[Example], logits: Tensor, clip: Clip = PPO) -> tuple[Tensor, ...]:
+    """(P) of each example. Neighbours that are plainly imitated are one call: a call a row would cost far more."""
     placed = groupby(enumerate(examples, start=1), key=lambda own: own[0] * _brings_terms(own[1]))
     alike = [[example for _, example in group] for _, group in placed]
-    rows = logits.split([sum(len(example.wanted) for example in group) for group in alike])
-    return torch.cat([_group_losses(group, own, clip) for group, own in zip(alike, rows, strict=True)])
+    # The way back through a split copies all rows.
+    sizes = [sum(len(example.wanted) for example in group) for group in alike]
+    rows = [logits] if len(alike) == 1 else logits.split(sizes)
+    found = torch.cat([_group_losses(group, own, clip) for group, own in zip(alike, rows, strict=True)])
+    return found.split([len(example.wanted) for example in examples])
 
 
 def _brings_terms(example: Example) -> bool:

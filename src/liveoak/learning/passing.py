@@ -17,7 +17,7 @@ from torch import Tensor
 from liveoak.adapters import Slot
 from liveoak.engine import Engine, Readings
 from liveoak.engine import Sequence as Tokens
-from liveoak.learning.objective import Example, cut, losses, total
+from liveoak.learning.objective import Example, cut, summed, token_losses, total
 from liveoak.learning.slices import share_beginning
 
 LOGITS = 6 << 20
@@ -49,7 +49,7 @@ def learn(engine: Engine, parts: Sequence[Part], readings: Readings | None = Non
     for chunk in _chunks(parts, max(1, LOGITS // engine.vocabulary)):
         end = start + sum(_rows(examples) for _, examples in chunk)
         leaf = rows[start:end].requires_grad_()
-        _objective(chunk, engine.head(leaf)).backward()
+        _objective(chunk, engine.plain_head(leaf)).backward()
         assert leaf.grad is not None
         gradient[start:end] = leaf.grad
         start = end
@@ -61,9 +61,9 @@ def learn(engine: Engine, parts: Sequence[Part], readings: Readings | None = Non
 def _objective(chunk: Chunk, logits: Tensor) -> Tensor:
     """The sum of all parts' objectives: none has a share in another's gradient."""
     terms: list[Tensor] = []
-    each = logits.split([_rows(examples) for _, examples in chunk])
-    for (part, examples), own in zip(chunk, each, strict=True):
-        sums = losses(examples, own)
+    each = iter(token_losses([example for _, examples in chunk for example in examples], logits))
+    for part, examples in chunk:
+        sums = summed(examples, [next(each) for _ in examples])
         terms.append(total(sums, part.counts, part.alphas))
         for signal, value in sums.items():
             part.sums[signal] = part.sums.get(signal, torch.zeros_like(value)) + value.detach()

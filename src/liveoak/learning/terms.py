@@ -1,7 +1,7 @@
 """The objective's terms: a loss for each row of logits, pure and without memory.
 
-P credited places, V vocabulary, K the teacher's likeliest tokens. Each term gives (P) losses; credit, normalisers and
-weights of signals are the objective's.
+P credited places, V vocabulary, K the teacher's likeliest tokens. Logits (P, V) are of any number format. Each term
+gives (P) losses in float32 or wider; credit, normalisers and weights of signals are the objective's.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from liveoak.adapters.operators import DTYPES, is_loaded, ours
+from liveoak.engine import precise
 from liveoak.errors import LearningError
 
 TEACHER_TOP = 64
@@ -62,8 +64,26 @@ def top_of(logits: Tensor, k: int) -> TopK:
 
 
 def surprise(logits: Tensor, targets: Tensor) -> Tensor:
-    """-log p of the target tokens (P)."""
-    return _Surprise.apply(logits, targets)  # pyright: ignore[reportReturnType]
+    """-log p of the target tokens (P), in float32 or wider."""
+    if logits.device.type == "cpu" and logits.dtype in DTYPES and is_loaded():
+        return _OurSurprise.apply(logits, targets)  # pyright: ignore[reportReturnType]
+    return _Surprise.apply(precise(logits), targets)  # pyright: ignore[reportReturnType]
+
+
+class _OurSurprise(torch.autograd.Function):
+    """Cross-entropy by our own operator, which reads logits as they come."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, targets: Tensor) -> Tensor:
+        logits = logits.contiguous()
+        found, totals = ours().surprise(logits, targets)
+        ctx.save_for_backward(logits, targets, totals)
+        return found
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return ours().surprise_back(*ctx.saved_tensors, grad.contiguous()), None
 
 
 class _Surprise(torch.autograd.Function):
@@ -90,7 +110,7 @@ class _Surprise(torch.autograd.Function):
 def divergence(logits: Tensor, teacher: Tensor) -> Tensor:
     """KL(teacher || current) over the whole vocabulary. `teacher` (P, V) log-probabilities, minus infinity allowed."""
     teacher = teacher.float().clamp_min(_NEVER)
-    return (teacher.exp() * (teacher - logits.log_softmax(-1))).sum(-1)
+    return (teacher.exp() * (teacher - precise(logits).log_softmax(-1))).sum(-1)
 
 
 def divergence_of_top(logits: Tensor, top: TopK) -> Tensor:
@@ -101,7 +121,7 @@ def divergence_of_top(logits: Tensor, top: TopK) -> Tensor:
     most the full KL, and equals it where K is V or where both share the tail out alike.
     """
     wanted = top.logprobs.float().clamp_min(_NEVER)
-    logs = logits.log_softmax(-1)
+    logs = precise(logits).log_softmax(-1)
     tail = logs.scatter(-1, top.ids, _NEVER).logsumexp(-1)
     left = 1 - wanted.exp().sum(-1)
     left = torch.where(left > _ROUNDING, left, 0.0)

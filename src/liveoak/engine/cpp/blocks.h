@@ -48,46 +48,46 @@ inline void along(int64_t size, const Vectors& vectors, const Numbers& numbers) 
   for (; i < size; i++) numbers(i);
 }
 
-constexpr int TALL = 6, WIDE = REGISTERS / 8;  // whose sums leave a few registers free
+constexpr int WIDE = REGISTERS / 8;
+constexpr int tall_for(int lanes) { return lanes == 1 ? REGISTERS / 2 - 4 : 6; }  // whose sums leave a few registers free
 
-// c (rows, `lanes` vectors each) += a (rows, depth) b (depth, `lanes` vectors each); a is read at any strides.
-template <int tall, int lanes>
-inline void tile(const float* a, int64_t down, int64_t across, const float* b, int64_t b_row, float* c, int64_t c_row,
+// c (rows, `lanes` vectors each) += a (rows, depth) b (depth, `lanes` vectors each), in words; a is read at any strides.
+template <int tall, int lanes, class W>
+inline void tile(const W* a, int64_t down, int64_t across, const W* b, int64_t b_row, float* c, int64_t c_row,
                  int64_t depth) {
   Lanes sums[tall][lanes];
   UNROLLED for (int t = 0; t < tall; t++)
     UNROLLED for (int n = 0; n < lanes; n++) sums[t][n] = load(c + t * c_row + n * LANES);
   for (int64_t l = 0; l < depth; l++) {
     Lanes bs[lanes];
-    UNROLLED for (int n = 0; n < lanes; n++) bs[n] = load(b + l * b_row + n * LANES);
+    UNROLLED for (int n = 0; n < lanes; n++) bs[n] = words(b + l * b_row + n * LANES);
     UNROLLED for (int t = 0; t < tall; t++) {
-      const Lanes left = all(a[t * down + l * across]);
-      UNROLLED for (int n = 0; n < lanes; n++) sums[t][n] = fused(left, bs[n], sums[t][n]);
+      const Lanes left = spread(a[t * down + l * across]);
+      UNROLLED for (int n = 0; n < lanes; n++) sums[t][n] = meet<W>(left, bs[n], sums[t][n]);
     }
   }
   UNROLLED for (int t = 0; t < tall; t++)
     UNROLLED for (int n = 0; n < lanes; n++) store(sums[t][n], c + t * c_row + n * LANES);
 }
 
-template <int lanes>
-inline void tiles(const float* a, int64_t down, int64_t across, const float* b, int64_t b_row, float* c, int64_t c_row,
+template <int lanes, class W>
+inline void tiles(const W* a, int64_t down, int64_t across, const W* b, int64_t b_row, float* c, int64_t c_row,
                   int64_t rows, int64_t depth) {
+  constexpr int tall = tall_for(lanes);
   int64_t t = 0;
-  for (; t + TALL <= rows; t += TALL) tile<TALL, lanes>(a + t * down, down, across, b, b_row, c + t * c_row, c_row, depth);
+  for (; t + tall <= rows; t += tall) tile<tall, lanes>(a + t * down, down, across, b, b_row, c + t * c_row, c_row, depth);
   for (; t + 2 <= rows; t += 2) tile<2, lanes>(a + t * down, down, across, b, b_row, c + t * c_row, c_row, depth);
   for (; t < rows; t++) tile<1, lanes>(a + t * down, down, across, b, b_row, c + t * c_row, c_row, depth);
 }
 
-// c (rows, columns) += a (rows, depth) b (depth, columns); a is read at any strides.
-inline void multiply(const float* a, int64_t down, int64_t across, const float* b, int64_t b_row, float* c, int64_t c_row,
-              int64_t rows, int64_t columns, int64_t depth) {
+// c (rows, columns) += a (rows, depth) b (depth, columns), in words; a is read at any strides, columns are whole vectors.
+template <class W>
+inline void multiply(const W* a, int64_t down, int64_t across, const W* b, int64_t b_row, float* c, int64_t c_row,
+                     int64_t rows, int64_t columns, int64_t depth) {
   int64_t n = 0;
   for (; n + WIDE * LANES <= columns; n += WIDE * LANES)
     tiles<WIDE>(a, down, across, b + n, b_row, c + n, c_row, rows, depth);
-  for (; n + LANES <= columns; n += LANES) tiles<1>(a, down, across, b + n, b_row, c + n, c_row, rows, depth);
-  for (; n < columns; n++)
-    for (int64_t t = 0; t < rows; t++)
-      for (int64_t l = 0; l < depth; l++) c[t * c_row + n] = fused(a[t * down + l * across], b[l * b_row + n], c[t * c_row + n]);
+  for (; n < columns; n += LANES) tiles<1>(a, down, across, b + n, b_row, c + n, c_row, rows, depth);
 }
 
 // x (rows, columns) -> (columns, stride)

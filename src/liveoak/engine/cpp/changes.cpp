@@ -1,8 +1,11 @@
 // The low-rank changes of a frozen layer's outputs, forward and backward: for each slot's tokens, y += scale (x a^T) b^T.
 // Left to torch these are five small products a layer and slot, each with a call that costs more than its sums.
 //
-// A slot's sums run in the same order whatever other slots hold and however many threads there are. Sums are float32.
-// Callers vouch for shapes, for contiguous tensors, and for the addresses in tables.
+// A slot's sums run in the same order whatever other slots hold and however many threads there are. Sums are float32; what
+// lies between two products is narrowed to the tensors' number format, in which processors may multiply faster. Callers
+// vouch for shapes, for contiguous tensors, and for the addresses in tables.
+
+#include <optional>
 
 #include "blocks.h"
 
@@ -18,42 +21,99 @@ struct Part {
   double scale;
 };
 
-// x (rows, columns) in float32, where it lies if it is that already.
-inline const float* floats(const float* x, int64_t, std::vector<float>&) { return x; }
-inline const float* floats(const bf16* x, int64_t count, std::vector<float>& room) {
+// Numbers of a line of words that hold so many.
+template <class T>
+int64_t lines(int64_t count) {
+  return (count + NUMBERS<Word<T>> - 1) / NUMBERS<Word<T>>;
+}
+
+// Words of `count` numbers, and of those beneath them where there are any.
+inline void pair_up(const float* x, const float*, int64_t across, int64_t count, float* to) {
+  for (int64_t c = 0; c < count; c++) to[c] = x[c * across];
+}
+inline void pair_up(const bf16* x, const bf16* beneath, int64_t across, int64_t count, Two* to) {
+  if (!beneath) {
+    for (int64_t c = 0; c < count; c++) to[c] = word(x[c * across], {});
+  } else if (beneath == x + 1) {
+    for (int64_t c = 0; c < count; c++) std::memcpy(to + c, x + c * across, sizeof *to);
+  } else if (across == 1) {
+    for (int64_t c = 0; c < count; c++) to[c] = word(x[c], beneath[c]);
+  } else {
+    for (int64_t c = 0; c < count; c++) to[c] = word(x[c * across], beneath[c * across]);
+  }
+}
+
+// One side of a product: (depth, columns) in words of neighbours in depth, each line in whole vectors, whose rest is 0.
+template <class T>
+struct Side {
+  const Word<T>* at;
+  int64_t stride;
+  std::vector<Word<T>> room;
+
+  // x, whose numbers lie `down` and `across` from each other; where it lies, if it is that already.
+  Side(const T* x, int64_t down, int64_t across, int64_t depth, int64_t columns) : stride(whole(columns)) {
+    if constexpr (NUMBERS<Word<T>> == 1)
+      if (across == 1 && stride == columns) {
+        at = x, stride = down;
+        return;
+      }
+    room.resize(lines<T>(depth) * stride);
+    at = room.data();
+    // Columns that lie apart are taken a few at a time, so that what is read of one with a number is still near.
+    const int64_t some = across == 1 ? columns : LANES;
+    for (int64_t from = 0; from < columns; from += some)
+      for (int64_t i = 0; i < depth; i += NUMBERS<Word<T>>) {
+        const T* own = x + i * down + from * across;
+        pair_up(own, i + 1 < depth ? own + down : nullptr, across, std::min(some, columns - from),
+                room.data() + i / NUMBERS<Word<T>> * stride + from);
+      }
+  }
+};
+
+// The other side: rows of numbers, a word of neighbours in a row at a time.
+template <class T>
+struct Rows {
+  const Word<T>* at;
+  int64_t stride;
+  std::vector<T> room;
+
+  Rows(const T* x, int64_t rows, int64_t depth) : stride(lines<T>(depth)) {
+    if (stride * NUMBERS<Word<T>> != depth) {
+      const int64_t padded = stride * NUMBERS<Word<T>>;
+      room.resize(rows * padded);
+      for (int64_t r = 0; r < rows; r++) std::copy(x + r * depth, x + (r + 1) * depth, room.data() + r * padded);
+      x = room.data();
+    }
+    at = reinterpret_cast<const Word<T>*>(x);
+  }
+};
+
+// Sums, in T.
+inline const float* narrowed(const float* x, int64_t, std::vector<float>&) { return x; }
+inline const bf16* narrowed(const float* x, int64_t count, std::vector<bf16>& room) {
   room.resize(count);
-  along(count, [&](int64_t i) { store(load(x + i), room.data() + i); }, [&](int64_t i) { room[i] = widen(x[i]); });
+  along(count, [&](int64_t i) { store(load(x + i), room.data() + i); }, [&](int64_t i) { narrow(x[i], room[i]); });
   return room.data();
 }
 
-// x (rows, columns) -> (columns, stride), whose last columns, where stride is larger, are 0.
-template <class T>
-std::vector<float> across(const T* x, int64_t rows, int64_t columns, int64_t stride) {
-  std::vector<float> room, found(columns * stride);
-  transpose(floats(x, rows * columns, room), rows, columns, columns, found.data(), stride);
-  return found;
-}
-
-// x (rows, columns) -> (rows, stride), likewise.
-template <class T>
-std::vector<float> padded(const T* x, int64_t rows, int64_t columns, int64_t stride) {
-  std::vector<float> found(rows * stride);
-  for (int64_t r = 0; r < rows; r++)
-    for (int64_t c = 0; c < columns; c++) found[r * stride + c] = widen(x[r * columns + c]);
-  return found;
-}
-
-// Adds what `work` sums up in float32 to y (rows, columns).
-template <class Work>
-void add_to(float* y, int64_t, int64_t, const Work& work) {
-  work(y);
-}
-template <class Work>
-void add_to(bf16* y, int64_t rows, int64_t columns, const Work& work) {
-  std::vector<float> sums(rows * columns);
-  for (int64_t i = 0; i < rows * columns; i++) sums[i] = widen(y[i]);
-  work(sums.data());
-  for (int64_t i = 0; i < rows * columns; i++) narrow(sums[i], y[i]);
+// Adds what `work` sums up, in float32 and whole vectors, to the `rows` rows of `columns` numbers that begin `down` apart.
+template <class T, class Work>
+void add_to(T* y, int64_t down, int64_t rows, int64_t columns, std::vector<float>& room, const Work& work) {
+  const int64_t stride = whole(columns);
+  if constexpr (std::is_same_v<T, float>)
+    if (stride == columns) return work(y, down);
+  room.assign(rows * stride, 0.0f);
+  for (int64_t r = 0; r < rows; r++) {
+    const T* own = y + r * down;
+    float* to = room.data() + r * stride;
+    along(columns, [&](int64_t i) { store(load(own + i), to + i); }, [&](int64_t i) { to[i] = widen(own[i]); });
+  }
+  work(room.data(), stride);
+  for (int64_t r = 0; r < rows; r++) {
+    T* own = y + r * down;
+    const float* from = room.data() + r * stride;
+    along(columns, [&](int64_t i) { store(load(from + i), own + i); }, [&](int64_t i) { narrow(from[i], own[i]); });
+  }
 }
 
 inline void scaled(float* x, int64_t count, float by) {
@@ -73,33 +133,45 @@ std::vector<Task> pieces(const Part* parts, int64_t count) {
   return found;
 }
 
+// Two sides of each part: what `first` makes of it, and what `second` does.
+template <class T, class First, class Second>
+std::vector<std::optional<Side<T>>> sides_of(const Part* parts, int64_t count, const First& first, const Second& second) {
+  std::vector<std::optional<Side<T>>> found(2 * count);
+  torch::stable::parallel_for(0, 2 * count, 1, [&](int64_t from, int64_t to) {
+    for (int64_t i = from; i < to; i++) found[i].emplace(i % 2 ? second(parts[i / 2]) : first(parts[i / 2]));
+  });
+  return found;
+}
+
+template <class T>
+const T* at(int64_t address) {
+  return reinterpret_cast<const T*>(address);
+}
+
 template <class T>
 void change_of(const Tensor& x, Tensor& y, const Part* parts, int64_t count, float* low, int64_t width) {
   const int64_t inputs = x.size(1), outputs = y.size(1);
   const T* xs = read<T>(x);
   T* ys = write<T>(y);
-  std::vector<std::vector<float>> as(count), bs(count);
-  torch::stable::parallel_for(0, 2 * count, 1, [&](int64_t from, int64_t to) {
-    for (int64_t each = from; each < to; each++) {
-      const Part& part = parts[each / 2];
-      if (each % 2)
-        bs[each / 2] = across(reinterpret_cast<const T*>(part.b), outputs, part.rank, whole(outputs));
-      else
-        as[each / 2] = across(reinterpret_cast<const T*>(part.a), part.rank, inputs, width);
-    }
-  });
+  const auto sides = sides_of<T>(
+      parts, count, [&](const Part& part) { return Side<T>(at<T>(part.a), 1, inputs, inputs, part.rank); },
+      [&](const Part& part) { return Side<T>(at<T>(part.b), 1, part.rank, part.rank, outputs); });
   const std::vector<Task> tasks = pieces(parts, count);
   torch::stable::parallel_for(0, int64_t(tasks.size()), 1, [&](int64_t from, int64_t to) {
     std::vector<float> room;
+    std::vector<T> narrow_room;
     for (int64_t each = from; each < to; each++) {
       const auto [p, first, past] = tasks[each];
+      const Side<T>&in = *sides[2 * p], &out = *sides[2 * p + 1];
+      const int64_t rows = past - first;
       float* own = low + first * width;
       std::fill(own, low + past * width, 0.0f);
-      multiply(floats(xs + first * inputs, (past - first) * inputs, room), inputs, 1, as[p].data(), width, own, width,
-               past - first, width, inputs);
-      scaled(own, (past - first) * width, float(parts[p].scale));
-      add_to(ys + first * outputs, past - first, outputs, [&](float* sums) {
-        multiply(own, width, 1, bs[p].data(), whole(outputs), sums, outputs, past - first, outputs, parts[p].rank);
+      const Rows<T> given(xs + first * inputs, rows, inputs);
+      multiply(given.at, given.stride, 1, in.at, in.stride, own, width, rows, whole(parts[p].rank), lines<T>(inputs));
+      scaled(own, rows * width, float(parts[p].scale));
+      const Rows<T> lows(narrowed(own, rows * width, narrow_room), rows, width);
+      add_to(ys + first * outputs, outputs, rows, outputs, room, [&](float* sums, int64_t down) {
+        multiply(lows.at, lows.stride, 1, out.at, out.stride, sums, down, rows, whole(outputs), lines<T>(parts[p].rank));
       });
     }
   });
@@ -124,25 +196,27 @@ template <class T>
 void change_back_of(const Tensor& grad, const Tensor& x, const float* low, int64_t width, const Part* parts,
                     int64_t count, T* x_back) {
   const int64_t inputs = x.size(1), outputs = grad.size(1), tokens = x.size(0);
-  std::vector<float> x_room, grad_room, low_back(tokens * width);
-  const float *xs = floats(read<T>(x), x.numel(), x_room), *gs = floats(read<T>(grad), grad.numel(), grad_room);
-  std::vector<std::vector<float>> bs(count);
-  torch::stable::parallel_for(0, count, 1, [&](int64_t from, int64_t to) {
-    for (int64_t p = from; p < to; p++)
-      bs[p] = padded(reinterpret_cast<const T*>(parts[p].b), outputs, parts[p].rank, width);
-  });
+  const T *xs = read<T>(x), *gs = read<T>(grad);
+  std::vector<float> low_back(tokens * width);
+  const auto sides = sides_of<T>(
+      parts, count, [&](const Part& part) { return Side<T>(at<T>(part.b), part.rank, 1, outputs, part.rank); },
+      [&](const Part& part) { return Side<T>(at<T>(part.a), inputs, 1, part.rank, inputs); });
   const std::vector<Task> tasks = pieces(parts, count);
   torch::stable::parallel_for(0, int64_t(tasks.size()), 1, [&](int64_t from, int64_t to) {
     std::vector<float> room;
+    std::vector<T> narrow_room;
     for (int64_t each = from; each < to; each++) {
       const auto [p, first, past] = tasks[each];
+      const Side<T>&in = *sides[2 * p], &out = *sides[2 * p + 1];
+      const int64_t rows = past - first;
       float* own = low_back.data() + first * width;
-      multiply(gs + first * outputs, outputs, 1, bs[p].data(), width, own, width, past - first, width, outputs);
-      scaled(own, (past - first) * width, float(parts[p].scale));
+      const Rows<T> given(gs + first * outputs, rows, outputs);
+      multiply(given.at, given.stride, 1, in.at, in.stride, own, width, rows, whole(parts[p].rank), lines<T>(outputs));
+      scaled(own, rows * width, float(parts[p].scale));
       if (!x_back) continue;
-      const float* a = floats(reinterpret_cast<const T*>(parts[p].a), parts[p].rank * inputs, room);
-      add_to(x_back + first * inputs, past - first, inputs, [&](float* sums) {
-        multiply(own, width, 1, a, inputs, sums, inputs, past - first, inputs, parts[p].rank);
+      const Rows<T> lows(narrowed(own, rows * width, narrow_room), rows, width);
+      add_to(x_back + first * inputs, inputs, rows, inputs, room, [&](float* sums, int64_t down) {
+        multiply(lows.at, lows.stride, 1, out.at, out.stride, sums, down, rows, whole(inputs), lines<T>(parts[p].rank));
       });
     }
   });
@@ -155,20 +229,42 @@ void change_back_of(const Tensor& grad, const Tensor& x, const float* low, int64
     for (int64_t o = 0; o < outputs; o += COLUMNS)
       weights.push_back({p, inputs + o, inputs + std::min(outputs, o + COLUMNS)});
   }
+  if (weights.empty()) return;
+  const auto across_tokens = [&](const Part& part, const float* lows) {
+    std::vector<T> room;
+    const int64_t length = part.end - part.start;
+    return Side<T>(narrowed(lows + part.start * width, length * width, room), width, 1, length, width);
+  };
+  const auto lows = sides_of<T>(
+      parts, count, [&](const Part& part) { return across_tokens(part, low_back.data()); },
+      [&](const Part& part) { return across_tokens(part, low); });
   torch::stable::parallel_for(0, int64_t(weights.size()), 1, [&](int64_t from, int64_t to) {
+    std::vector<float> room;
     for (int64_t each = from; each < to; each++) {
       const auto [p, first, past] = weights[each];
-      float *grad_a = reinterpret_cast<float*>(parts[p].grad_a), *grad_b = reinterpret_cast<float*>(parts[p].grad_b);
-      for (const Part* part = parts + p; part < parts + count; part++) {
-        if (part->grad_a != parts[p].grad_a) continue;
-        const int64_t length = part->end - part->start;
-        if (first < inputs)
-          multiply(low_back.data() + part->start * width, 1, width, xs + part->start * inputs + first, inputs,
-                   grad_a + first, inputs, part->rank, past - first, length);
-        else
-          multiply(gs + part->start * outputs + first - inputs, 1, outputs, low + part->start * width, width,
-                   grad_b + (first - inputs) * part->rank, part->rank, past - first, part->rank, length);
-      }
+      const int64_t size = past - first, rank = parts[p].rank;
+      const bool of_a = first < inputs;
+      float* grads = of_a ? reinterpret_cast<float*>(parts[p].grad_a) + first
+                          : reinterpret_cast<float*>(parts[p].grad_b) + (first - inputs) * rank;
+      const auto sum_up = [&](float* sums, int64_t down) {
+        for (int64_t q = p; q < count; q++) {
+          if (parts[q].grad_a != parts[p].grad_a) continue;
+          const int64_t start = parts[q].start, length = parts[q].end - start;
+          if (of_a) {
+            const Side<T> given(xs + start * inputs + first, inputs, 1, length, size);
+            const Side<T>& own = *lows[2 * q];
+            multiply(own.at, 1, own.stride, given.at, given.stride, sums, down, rank, whole(size), lines<T>(length));
+          } else {
+            const Side<T> given(gs + start * outputs + first - inputs, outputs, 1, length, size);
+            const Side<T>& own = *lows[2 * q + 1];
+            multiply(given.at, 1, given.stride, own.at, own.stride, sums, down, size, whole(rank), lines<T>(length));
+          }
+        }
+      };
+      if (of_a)
+        add_to(grads, inputs, rank, size, room, sum_up);
+      else
+        add_to(grads, rank, size, rank, room, sum_up);
     }
   });
 }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
+#include <type_traits>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -103,6 +104,46 @@ inline Lanes fused(Lanes a, Lanes b, Lanes c) {
 #else
 inline Lanes fused(Lanes a, Lanes b, Lanes c) { return a * b + c; }
 #endif
+
+// What a lane multiplies at a time: a number of float32, or two neighbours in bfloat16, the lower one first, whose products
+// are both added.
+struct Two {
+  uint32_t bits;
+};
+template <class T>
+using Word = std::conditional_t<std::is_same_v<T, bf16>, Two, T>;
+template <class W>
+constexpr int NUMBERS = std::is_same_v<W, Two> ? 2 : 1;  // in a word
+
+inline float word(float x, float) { return x; }
+inline Two word(bf16 low, bf16 high) { return {low.bits | uint32_t(high.bits) << 16}; }
+
+// A word in each lane.
+inline Lanes words(const float* w) { return load(w); }
+inline Lanes words(const Two* w) {
+  Lanes found;
+  std::memcpy(&found, w, sizeof found);
+  return found;
+}
+// One word in all lanes.
+inline Lanes spread(float x) { return all(x); }
+inline Lanes spread(Two x) { return (Lanes)(x.bits - Words{}); }
+
+// The products of two words, and a sum.
+template <class W>
+inline Lanes meet(Lanes a, Lanes b, Lanes sum) {
+  if constexpr (NUMBERS<W> == 1) {
+    return fused(a, b, sum);
+  } else {
+#ifdef HAS_BF16_DOTS
+    return (Lanes)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+#else
+    const Words as = (Words)a, bs = (Words)b;
+    sum = fused((Lanes)(as << 16), (Lanes)(bs << 16), sum);
+    return fused((Lanes)(as & 0xffff0000u), (Lanes)(bs & 0xffff0000u), sum);
+#endif
+  }
+}
 
 // The sums over the lanes of four vectors.
 inline Quad totals(Lanes a, Lanes b, Lanes c, Lanes d) {

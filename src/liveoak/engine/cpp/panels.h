@@ -29,14 +29,11 @@ typedef float Whole;      // one number a word
 struct Pair {             // two in bfloat16, the lower one of the panel's first half and the upper one of its second
   uint32_t bits;
 };
-// For rows of bfloat16, a line is two inputs:
-struct Twos {             // of one output, the lower one first
-  uint32_t bits;
-};
+// For rows of bfloat16, a line is two inputs, a word both of one output.
 template <class P>
 constexpr int A_LINE = std::is_same_v<P, Pair> ? LANES : PANEL;  // of P
 template <class P>
-constexpr int INPUTS = std::is_same_v<P, Twos> ? 2 : 1;          // in a line
+constexpr int INPUTS = NUMBERS<P>;                               // in a line
 template <class P>
 inline int64_t lines_of(int64_t inputs) { return (inputs + INPUTS<P> - 1) / INPUTS<P>; }
 
@@ -44,35 +41,20 @@ struct Both {
   Lanes first, second;
 };
 template <class P>
-inline Words words_of(const P* w) {
-  Words words;
-  std::memcpy(&words, w, sizeof words);
-  return words;
+inline Both unfold(const P* w) { return {words(w), words(w + LANES)}; }
+inline Both unfold(const Pair* w) {
+  Words halves;
+  std::memcpy(&halves, w, sizeof halves);
+  return {(Lanes)(halves << 16), (Lanes)(halves & 0xffff0000u)};
 }
-inline Both unfold(const Whole* w) { return {load(w), load(w + LANES)}; }
-inline Both unfold(const Pair* w) { return {(Lanes)(words_of(w) << 16), (Lanes)(words_of(w) & 0xffff0000u)}; }
-inline Both unfold(const Twos* w) { return {(Lanes)words_of(w), (Lanes)words_of(w + LANES)}; }
 
 // What a row has for a line, in all lanes. Its last input may be without a second one.
-inline Lanes spread(const float* x, bool) { return all(*x); }
-inline Lanes spread(const bf16* x, bool two) {
-  uint32_t bits = x->bits;
-  if (two) std::memcpy(&bits, x, sizeof bits);
-  return (Lanes)(bits - Words{});
+inline Lanes met(const float* x, bool) { return spread(*x); }
+inline Lanes met(const bf16* x, bool two) {
+  Two both = word(x[0], {});
+  if (two) std::memcpy(&both, x, sizeof both);
+  return spread(both);
 }
-
-inline Lanes meet(const float*, Lanes w, Lanes x, Lanes sum) { return fused(w, x, sum); }
-#ifdef HAS_BF16_DOTS
-inline Lanes meet(const bf16*, Lanes w, Lanes x, Lanes sum) {
-  return (Lanes)_mm512_dpbf16_ps((__m512)sum, (__m512bh)w, (__m512bh)x);
-}
-#else
-inline Lanes meet(const bf16*, Lanes w, Lanes x, Lanes sum) {
-  const Words ws = (Words)w, xs = (Words)x;
-  sum = fused((Lanes)(ws << 16), (Lanes)(xs << 16), sum);
-  return fused((Lanes)(ws & 0xffff0000u), (Lanes)(xs & 0xffff0000u), sum);
-}
-#endif
 
 // Of a row and a panel.
 struct Sums {
@@ -87,9 +69,9 @@ inline void add_up(const T* x, const P* w, int64_t inputs, Sums* sums) {
   const auto line = [&](int64_t i, bool two) {
     const Both both = unfold(w + i / INPUTS<P> * A_LINE<P>);
     UNROLLED for (int r = 0; r < rows; r++) {
-      const Lanes one = spread(x + r * inputs + i, two);
-      firsts[r] = meet(x, both.first, one, firsts[r]);
-      seconds[r] = meet(x, both.second, one, seconds[r]);
+      const Lanes one = met(x + r * inputs + i, two);
+      firsts[r] = meet<Word<T>>(both.first, one, firsts[r]);
+      seconds[r] = meet<Word<T>>(both.second, one, seconds[r]);
     }
   };
   int64_t i = 0;
@@ -170,7 +152,7 @@ inline void fold(const uint32_t (*bits)[PANEL], Pair* place) {
   for (int lane = 0; lane < LANES; lane++)
     place[lane].bits = (bits[0][lane] >> 16) | (bits[0][LANES + lane] & 0xffff0000u);
 }
-inline void fold(const uint32_t (*bits)[PANEL], Twos* place) {
+inline void fold(const uint32_t (*bits)[PANEL], Two* place) {
   for (int lane = 0; lane < PANEL; lane++) place[lane].bits = (bits[0][lane] >> 16) | (bits[1][lane] & 0xffff0000u);
 }
 

@@ -21,7 +21,7 @@ void linear_of(const Tensor& x, const Tensor& weight, int64_t inputs, const std:
     panels::product(xs, w, b, changes.each(), write<T>(y), tokens, inputs, outputs);
   };
   if (weight.dim() == 3) {
-    if constexpr (std::is_same_v<T, bf16>) return in_panels(read<panels::Twos>(weight));
+    if constexpr (std::is_same_v<T, bf16>) return in_panels(read<Two>(weight));
     if constexpr (std::is_same_v<T, float>)
       return is_float(weight) ? in_panels(read<panels::Whole>(weight)) : in_panels(read<panels::Pair>(weight));
   }
@@ -55,7 +55,7 @@ Tensor in_panels(const Tensor& weight, bool transposed) {
     panels::fold<T, P>(weight, outputs, inputs, down, across, y);
     return y;
   };
-  if (!is_float(weight)) return folded(std::type_identity<bf16>(), std::type_identity<panels::Twos>());
+  if (!is_float(weight)) return folded(std::type_identity<bf16>(), std::type_identity<Two>());
   if (panels::foldable(weight)) return folded(std::type_identity<float>(), std::type_identity<panels::Pair>());
   return folded(std::type_identity<float>(), std::type_identity<panels::Whole>());
 }
