@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -10,9 +11,10 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from liveoak.adapters import Bank, Slot
+from liveoak.adapters import Bank, Slot, bank
+from liveoak.adapters.products import Order, Panels, Reordered
 from liveoak.config import load_settings
-from liveoak.engine import Engine, Sequence, stepper
+from liveoak.engine import Engine, Scheduler, Sequence, stepper
 from liveoak.errors import Unavailable
 from liveoak.priors import ChatTokenizer, Prior
 from liveoak.priors.scratch import byte_tokenizer
@@ -77,14 +79,69 @@ FAMILIES = tuple(_OWN)
 TOKENIZER = ChatTokenizer(byte_tokenizer())
 
 
-def tiny_model(family: str, *, dtype: torch.dtype = torch.float32, attention: str = "eager") -> Any:
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How an engine computes: in which number format, by torch's operations or by our operators."""
+
+    name: str
+    dtype: torch.dtype
+    ours: bool = False
+    order: type[Order] | None = None
+    """In which our operators find frozen weights."""
+    rounded: bool = False
+    """The prior's weights are numbers of bfloat16, which panels keep in half of float32's bytes."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+FLOAT64 = Way("float64", torch.float64)
+FLOAT32 = Way("float32", torch.float32)
+BFLOAT16 = Way("bfloat16", torch.bfloat16, rounded=True)
+PANELS = Way("float32 in panels", torch.float32, True, Panels)
+HALVES = Way("float32 in halved panels", torch.float32, True, Panels, rounded=True)
+PANELS16 = Way("bfloat16 in panels", torch.bfloat16, True, Panels, rounded=True)
+_REST = (
+    Way("bfloat16 as it lies", torch.bfloat16, True, None, rounded=True),
+    *(
+        [Way("bfloat16 in oneDNN's order", torch.bfloat16, True, Reordered, rounded=True)]
+        if Reordered.is_known()
+        else []
+    ),
+)
+WAYS = (FLOAT64, FLOAT32, BFLOAT16, PANELS, HALVES, PANELS16, *_REST)
+"""Whatever this processor is: `order_for` takes panels for float32, and for bfloat16 one of the three by what the
+processor has."""
+MAIN = (FLOAT32, PANELS, PANELS16)
+"""Few of them: both kinds of operators, and both formats that ours have code for."""
+every_way = pytest.mark.parametrize("way", WAYS, ids=str)
+
+
+def ways_of(*families: str) -> pytest.MarkDecorator:
+    """`family` and `way`: the first in every way, the others in the main ones."""
+    pairs = [(family, way) for place, family in enumerate(families) for way in (MAIN if place else WAYS)]
+    return pytest.mark.parametrize(("family", "way"), pairs, ids=[f"{family}, {way}" for family, way in pairs])
+
+
+def tiny_model(
+    family: str, *, dtype: torch.dtype = torch.float32, attention: str = "eager", rounded: bool = False
+) -> Any:
     """A model of transformers' own; the same weights each time."""
     name, own = _OWN[family]
-    return shaped_model(name, own, dtype=dtype, attention=attention)
+    return shaped_model(name, own, dtype=dtype, attention=attention, rounded=rounded)
+
+
+def model_by(way: Way, family: str) -> Any:
+    return tiny_model(family, dtype=way.dtype, rounded=way.rounded)
 
 
 def shaped_model(
-    name: str, own: dict[str, Any], *, dtype: torch.dtype = torch.float32, attention: str = "eager"
+    name: str,
+    own: dict[str, Any],
+    *,
+    dtype: torch.dtype = torch.float32,
+    attention: str = "eager",
+    rounded: bool = False,
 ) -> Any:
     """The same of any of transformers' families, with settings of its own."""
     configs: Any = transformers
@@ -96,6 +153,8 @@ def shaped_model(
         for parameter in model.parameters():
             if parameter.dim() == 1:  # norms and biases begin at ones and zeros, which would hide a mistake
                 parameter.data.add_(torch.randn(parameter.shape) * 0.1)
+            if rounded:
+                parameter.data.copy_(parameter.data.bfloat16())
     if dtype is torch.float64:
         _exact(model)
     return model.to(dtype).eval().requires_grad_(False)
@@ -148,6 +207,23 @@ def swift_engine(family: str, *, graphs: bool = False, dtype: torch.dtype = torc
             patch.setattr(stepper, "compile_layers", refuse)
         engine.compile(load_settings().cache)
     return engine
+
+
+def new_engine(way: Way, family: str, scheduler: Scheduler | None = None) -> Engine:
+    """Computes that way; its steps run on the kernels alone."""
+    engine = Engine(prior_over(model_by(way, family), f"tiny-{family}"), scheduler)
+    if way.ours:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(stepper, "compile_layers", refuse)
+            patch.setattr(bank, "order_for", lambda _: way.order)
+            engine.compile(load_settings().cache)
+    return engine
+
+
+@cache
+def engine_by(way: Way, family: str) -> Engine:
+    """The same one each time."""
+    return new_engine(way, family)
 
 
 def stirred(

@@ -45,8 +45,12 @@ TOLERANCES = {
         float32=1e-5,
         bfloat16=0.02,
     ),
+    "slopes": Tolerance(
+        what="slopes of a gradient, and finite differences in float64", float64=2e-6, float32=1e-5, bfloat16=0.15
+    ),
 }
-"""`slices` is relative: the norm of the difference over the norm. In float64 it is told from a moment in float32."""
+"""`slices` is relative: the norm of the difference over the norm. In float64 it is told from a moment in float32.
+`slopes` is a share of what slopes along random directions are like."""
 
 
 def shown(tolerance: float) -> str:

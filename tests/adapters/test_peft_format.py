@@ -44,7 +44,7 @@ def peft_made(folder: Path, family: str = "llama", **options: Any) -> torch.Tens
 
 
 @pytest.mark.parametrize("first", [0, 7])
-@pytest.mark.parametrize("family", ["llama", "qwen2", "gemma3", "qwen3"])
+@pytest.mark.parametrize("family", ["llama", "qwen2", "gemma3", "qwen3", "mistral"])
 def test_peft_loads_what_we_write_and_says_the_same(family: str, first: int, tmp_path: Path) -> None:
     model, bank = banked(family)
     slot = stirred(bank, rank=6, alpha=9.0, first=first)

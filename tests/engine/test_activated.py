@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_priors import some_ids, stirred, tiny_engine
+from tiny_priors import FLOAT32, FLOAT64, PANELS, Way, engine_by, some_ids, stirred
 from tolerances import TOLERANCES
 
 from liveoak.adapters import Slot
@@ -23,11 +22,11 @@ from liveoak.records import Sampling
 TOLERANCE = TOLERANCES["packed"].float32
 FAMILIES = ("llama", "qwen3", "gemma3", "mistral")
 OPENING = (5, 6)
+both = pytest.mark.parametrize("way", [FLOAT32, PANELS], ids=str)
 
 
-@cache
-def engine_of(family: str, dtype: torch.dtype = torch.float32) -> Engine:
-    return tiny_engine(family, dtype=dtype)
+def engine_of(family: str) -> Engine:
+    return engine_by(FLOAT32, family)
 
 
 def slot_of(engine: Engine, seed: int, invocation: tuple[int, ...] = OPENING, rank: int = 4, first: int = 0) -> Slot:
@@ -54,8 +53,9 @@ def said(engine: Engine, ids: tuple[int, ...], since: int, slot: Slot, wanted: t
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_what_comes_before_the_last_opening_is_read_by_the_prior(family: str) -> None:
-    engine = engine_of(family)
+@both
+def test_what_comes_before_the_last_opening_is_read_by_the_prior(family: str, way: Way) -> None:
+    engine = engine_by(way, family)
     slot, ids = slot_of(engine, 1), replies(9, 6, 5)
     first, second = 9, 9 + 2 + 6
     found = engine.infer(
@@ -98,7 +98,7 @@ def example(ids: tuple[int, ...], *wanted: int, signal: str = "imitation") -> Ex
 @given(st.sampled_from(FAMILIES), st.lists(st.integers(3, 14), min_size=2, max_size=4), st.integers(0, 9))
 def test_gradients_are_those_of_finite_differences(family: str, lengths: list[int], seed: int) -> None:
     """Beginnings are shared, the prior's reading has a pass of its own, and the gradient is the objective's."""
-    engine = engine_of(family, torch.float64)
+    engine = engine_by(FLOAT64, family)
     slot = slot_of(engine, seed, rank=2, first=(0, 7)[seed % 2])
     ids = replies(*lengths)
     last = len(ids) - lengths[-1]
@@ -166,8 +166,9 @@ def greedy(engine: Engine, request: Request) -> list[int]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_replies_side_by_side_and_again_are_those_without_a_cache(family: str) -> None:
-    engine = engine_of(family)
+@both
+def test_replies_side_by_side_and_again_are_those_without_a_cache(family: str, way: Way) -> None:
+    engine = engine_by(way, family)
     decoder = Decoder(engine)
     ids, longer = replies(20, 6, 2), replies(20, 6, 2, 4, 0)
     slots = [None, slot_of(engine, 1), slot_of(engine, 2), slot_of(engine, 3, ())]

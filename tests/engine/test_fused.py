@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from tiny_priors import FAMILIES, everywhere, refuse, some_ids, stirred, swift_engine, tiny_engine
 from torch import Tensor, nn
 
-from liveoak.adapters import Slot
 from liveoak.config import load_settings
-from liveoak.engine import Engine, Sequence, fused, kernels, stepper
+from liveoak.engine import Engine, fused, kernels, stepper
 from liveoak.engine.batch import Plan, Row
 from liveoak.errors import Unavailable
 from liveoak.learning.adam import AdamSettings
@@ -266,29 +265,6 @@ def test_rotary_families_are_taken_over_whole() -> None:
                 if type(module).__name__.endswith(("RMSNorm", "MLP", "Attention"))
             ]
         )
-
-
-@pytest.mark.parametrize("dtype", FORMATS)
-@pytest.mark.parametrize("family", ["llama", "gemma2"])
-def test_neighbours_are_not_felt_by_a_bit(family: str, dtype: torch.dtype) -> None:
-    engine = swift_engine(family, dtype=dtype)
-    mine, others = stirred(engine.bank, rank=4, seed=1), [stirred(engine.bank, rank=4, seed=2), broken(engine)]
-    seen = [
-        engine.infer(
-            lambda other=other: engine.logits(
-                [everywhere(some_ids(19, 1), mine), Sequence(ids=some_ids(23, 2), slot=other)]
-            )
-        )
-        for other in others
-    ]
-    assert seen[0].isfinite().all() and torch.equal(seen[0], seen[1])
-
-
-def broken(engine: Engine) -> Slot:
-    slot = stirred(engine.bank, rank=4, seed=3)
-    slot.master.fill_(math.nan)
-    slot.publish()
-    return slot
 
 
 def test_operators_that_compute_something_else_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,5 @@
-"""Every way to run the same sequences gives the same figures, within the tolerance of the prior's number format."""
+"""Sequences together, apart, padded, cached, cut or resumed give the same figures, within the tolerance of the prior's
+number format: by torch's operations, and by our operators over weights in each order."""
 
 from __future__ import annotations
 
@@ -10,82 +11,108 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_priors import FAMILIES, everywhere, merged, scored, some_ids, stirred, tiny_engine, tiny_model
+from tiny_priors import (
+    FAMILIES,
+    HALVES,
+    WAYS,
+    Way,
+    engine_by,
+    every_way,
+    everywhere,
+    merged,
+    model_by,
+    new_engine,
+    scored,
+    some_ids,
+    stirred,
+    ways_of,
+)
 from tolerances import TOLERANCES
 
 from liveoak.adapters import Slot, load_snapshot, save_snapshot
-from liveoak.engine import SLICE, Completion, Decoder, Engine, Request, Sequence
+from liveoak.adapters.products import order_for
+from liveoak.engine import SLICE, Completion, Decoder, Engine, Request, Sequence, kernels
 from liveoak.engine import decoder as decoder_module
 from liveoak.learning.adam import AdamSettings
 from liveoak.learning.objective import Example, losses, normalisers, total
 from liveoak.learning.update import Update
 from liveoak.records import Sampling
 
-DTYPES = (torch.float64, torch.float32, torch.bfloat16)
-formats = st.sampled_from(DTYPES)
 families = st.sampled_from(FAMILIES)
 
 
 @cache
-def engine_of(family: str, dtype: torch.dtype) -> Engine:
-    return tiny_engine(family, dtype=dtype)
-
-
-@cache
-def slots_of(family: str, dtype: torch.dtype) -> tuple[Slot | None, ...]:
-    bank = engine_of(family, dtype).bank
+def slots_of(family: str, way: Way) -> tuple[Slot | None, ...]:
+    bank = engine_by(way, family).bank
     return None, stirred(bank, rank=4, seed=1), stirred(bank, rank=4, seed=2), stirred(bank, rank=2, seed=3)
 
 
 @cache
-def reference(family: str, dtype: torch.dtype, slot: int) -> Any:
+def reference(family: str, way: Way, slot: int) -> Any:
     """Transformers' eager model with the slot's change in its weights."""
-    return merged(tiny_model(family, dtype=dtype), slots_of(family, dtype)[slot])
+    return merged(model_by(way, family), slots_of(family, way)[slot])
 
 
-def near(way: str, dtype: torch.dtype, found: torch.Tensor, expected: torch.Tensor) -> None:
+def near(what: str, way: Way, found: torch.Tensor, expected: torch.Tensor) -> None:
     assert found.isfinite().all()
-    torch.testing.assert_close(found.double(), expected.double(), atol=TOLERANCES[way].of(dtype), rtol=0)
+    torch.testing.assert_close(found.double(), expected.double(), atol=TOLERANCES[what].of(way.dtype), rtol=0)
+
+
+@every_way
+def test_each_way_is_what_it_is_called(way: Way) -> None:
+    """Else what follows would compare one with itself."""
+    engine = engine_by(way, "qwen3")
+    products = engine.bank.products
+    taken = engine._stepper is not None, engine._fused, engine.bank.fused  # pyright: ignore[reportPrivateUsage]
+    assert taken == (way.ours,) * 3
+    assert {type(product._there) for product in products} == {way.order or type(None)}  # pyright: ignore[reportPrivateUsage]
+    assert {product.halved for product in products} == {way is HALVES}
+    assert engine.dtype is way.dtype
+
+
+def test_what_this_processor_takes_is_among_them() -> None:
+    for dtype in kernels.DTYPES:
+        assert any(way.ours and way.dtype is dtype and way.order is order_for(dtype) for way in WAYS)
 
 
 parts_of_a_batch = st.lists(st.tuples(st.integers(1, 40), st.integers(0, 3)), min_size=1, max_size=7)
 
 
-@settings(max_examples=40, deadline=None)
-@given(family=families, dtype=formats, parts=parts_of_a_batch)
-def test_packed_equals_alone(family: str, dtype: torch.dtype, parts: list[tuple[int, int]]) -> None:
-    engine, slots = engine_of(family, dtype), slots_of(family, dtype)
+@every_way
+@settings(max_examples=12, deadline=None)
+@given(family=families, parts=parts_of_a_batch)
+def test_packed_equals_alone(family: str, way: Way, parts: list[tuple[int, int]]) -> None:
+    engine, slots = engine_by(way, family), slots_of(family, way)
     batch = [everywhere(some_ids(length, i), slots[kind]) for i, (length, kind) in enumerate(parts)]
     for sequence, rows in zip(batch, scored(engine, batch).split([length for length, _ in parts]), strict=True):
-        near("packed", dtype, rows, scored(engine, [sequence]))
+        near("packed", way, rows, scored(engine, [sequence]))
 
 
-@settings(max_examples=40, deadline=None)
+@every_way
+@settings(max_examples=12, deadline=None)
 @given(
     family=families,
-    dtype=formats,
     kind=st.integers(0, 3),
     head=st.integers(1, 30),
     tails=st.lists(st.integers(1, 25), min_size=1, max_size=5),
 )
-def test_a_shared_beginning_equals_separate_ones(
-    family: str, dtype: torch.dtype, kind: int, head: int, tails: list[int]
-) -> None:
-    engine, slot = engine_of(family, dtype), slots_of(family, dtype)[kind]
+def test_a_shared_beginning_equals_separate_ones(family: str, way: Way, kind: int, head: int, tails: list[int]) -> None:
+    engine, slot = engine_by(way, family), slots_of(family, way)[kind]
     start, ends = some_ids(head, 99), [some_ids(length, i) for i, length in enumerate(tails)]
     shared = [everywhere(some_ids(5, 98)), everywhere(start, slot), *(everywhere(end, slot, prefix=1) for end in ends)]
     found = scored(engine, shared).split([5, head, *tails])
     for end, rows in zip(ends, found[2:], strict=True):
         whole = scored(engine, [everywhere(start + end, slot)])
-        near("shared", dtype, found[1], whole[:head])
-        near("shared", dtype, rows, whole[head:])
+        near("shared", way, found[1], whole[:head])
+        near("shared", way, rows, whole[head:])
 
 
-@settings(max_examples=30, deadline=None)
-@given(family=families, dtype=formats, data=st.data())
-def test_cached_equals_uncached(family: str, dtype: torch.dtype, data: st.DataObject) -> None:
+@every_way
+@settings(max_examples=10, deadline=None)
+@given(family=families, data=st.data())
+def test_cached_equals_uncached(family: str, way: Way, data: st.DataObject) -> None:
     """Prompts of two tokens over and over, so that beginnings are found; read in pieces, a few replies at a time."""
-    engine, slots = engine_of(family, dtype), slots_of(family, dtype)
+    engine, slots = engine_by(way, family), slots_of(family, way)
     prompt = st.lists(st.integers(0, 1), min_size=1, max_size=30).map(tuple)
     asked = st.lists(st.tuples(prompt, st.integers(0, 3)), min_size=1, max_size=4)
     decoder = Decoder(engine, max_running=3, cache_tokens=90)
@@ -103,7 +130,7 @@ def test_cached_equals_uncached(family: str, dtype: torch.dtype, data: st.DataOb
                 whole = scored(engine, [Sequence(ids=ids, slot=request.slot, wanted=wanted)])
                 expected = whole.log_softmax(-1)[range(len(tokens)), tokens]
                 found = torch.tensor([drawn.logprob for drawn in reply.drawn], dtype=torch.float64)
-                near("cached", dtype, found, expected)
+                near("cached", way, found, expected)
 
 
 def theirs(model: Any, texts: list[tuple[int, ...]], side: str) -> list[torch.Tensor]:
@@ -123,20 +150,20 @@ def theirs(model: Any, texts: list[tuple[int, ...]], side: str) -> list[torch.Te
     return found
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@every_way
 @pytest.mark.parametrize("family", FAMILIES)
-def test_packed_equals_transformers_padded(family: str, dtype: torch.dtype) -> None:
+def test_packed_equals_transformers_padded(family: str, way: Way) -> None:
     """Under the prior and under a slot, past the sliding window."""
     lengths = [1, 30, 7, 31, 12]
-    engine, texts = engine_of(family, dtype), [some_ids(length, length) for length in lengths]
+    engine, texts = engine_by(way, family), [some_ids(length, length) for length in lengths]
     # In float64 transformers' own rows of nothing but masked places are no numbers, and spoil the rest.
-    sides = ("none",) if dtype is torch.float64 else ("left", "right")
-    for kind, way in ((0, "own"), (1, "merged")):
-        found = scored(engine, [everywhere(ids, slots_of(family, dtype)[kind]) for ids in texts]).split(lengths)
+    sides = ("none",) if way.dtype is torch.float64 else ("left", "right")
+    for kind, what in ((0, "own"), (1, "merged")):
+        found = scored(engine, [everywhere(ids, slots_of(family, way)[kind]) for ids in texts]).split(lengths)
         for side in sides:
-            expected = theirs(reference(family, dtype, kind), texts, side)
+            expected = theirs(reference(family, way, kind), texts, side)
             for mine, their in zip(found, expected, strict=True):
-                near(way, dtype, mine, their)
+                near(what, way, mine, their)
 
 
 def examples_of(lengths: list[int], signal: str = "imitation") -> list[Example]:
@@ -150,10 +177,9 @@ def examples_of(lengths: list[int], signal: str = "imitation") -> list[Example]:
     return made
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("family", ["llama", "qwen3", "gemma2", "mistral"])
-def test_a_step_in_slices_equals_the_whole(family: str, dtype: torch.dtype) -> None:
-    engine = engine_of(family, dtype)
+@ways_of("llama", "qwen3", "gemma2", "mistral", "gemma3")
+def test_a_step_in_slices_equals_the_whole(family: str, way: Way) -> None:
+    engine = engine_by(way, family)
     examples = [*examples_of([90, 150, 120, 30, 200]), *examples_of([140, 80, 60], "transition")]
     assert sum(len(one.ids) for one in examples) > 2 * SLICE
     whole, cut = stirred(engine.bank, seed=5), stirred(engine.bank, seed=5)
@@ -165,7 +191,7 @@ def test_a_step_in_slices_equals_the_whole(family: str, dtype: torch.dtype) -> N
     assert cut.first_moment is not None and whole.gradient is not None
     # After one step the first moment is (1 - beta1) times the gradient.
     found, expected = cut.first_moment.double() / (1 - adam.beta1), whole.gradient.double()
-    assert float((found - expected).norm() / expected.norm()) <= TOLERANCES["slices"].of(dtype)
+    assert float((found - expected).norm() / expected.norm()) <= TOLERANCES["slices"].of(way.dtype)
 
 
 def study(engine: Engine, slot: Slot, steps: range) -> None:
@@ -175,15 +201,14 @@ def study(engine: Engine, slot: Slot, steps: range) -> None:
         update.step(lesson, 1e-2 / (1 + step))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("family", ["llama", "gemma3"])
-def test_resumed_equals_uninterrupted_to_the_bit(family: str, dtype: torch.dtype, tmp_path: Path) -> None:
-    engine = engine_of(family, dtype)
+@ways_of("llama", "gemma3", "qwen3", "mistral")
+def test_resumed_equals_uninterrupted_to_the_bit(family: str, way: Way, tmp_path: Path) -> None:
+    engine = engine_by(way, family)
     whole, half = (engine.bank.new_slot(rank=4, alpha=5.0, seed=1) for _ in range(2))
     study(engine, whole, range(5))
     study(engine, half, range(2))
     save_snapshot(half, tmp_path / "half")
-    later = tiny_engine(family, dtype=dtype)
+    later = new_engine(way, family)
     resumed = load_snapshot(later.bank, tmp_path / "half")
     study(later, resumed, range(2, 5))
     for ours, theirs in (
@@ -209,25 +234,21 @@ def replies(engine: Engine, slot: Slot | None, **sampling: Any) -> list[Completi
     return [*decoder.generate(requests), *decoder.generate(requests)]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("family", ["llama", "qwen2", "gemma2"])
-def test_a_slot_that_went_to_disk_and_back_replies_the_same_to_the_bit(
-    family: str, dtype: torch.dtype, tmp_path: Path
-) -> None:
-    engine = engine_of(family, dtype)
+@ways_of("llama", "qwen2", "gemma2", "gemma3", "qwen3", "mistral")
+def test_a_slot_that_went_to_disk_and_back_replies_the_same_to_the_bit(family: str, way: Way, tmp_path: Path) -> None:
+    engine = engine_by(way, family)
     slot = stirred(engine.bank, rank=4, seed=6)
     before = [replies(engine, slot), replies(engine, slot, exact=True)]
     save_snapshot(slot, tmp_path / "kept")
     del slot
-    for home in (engine, tiny_engine(family, dtype=dtype)):
+    for home in (engine, new_engine(way, family)):
         again = load_snapshot(home.bank, tmp_path / "kept", optimizer=False)
         assert [replies(home, again), replies(home, again, exact=True)] == before
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("family", ["llama", "qwen2", "gemma3", "cohere2"])
-def test_a_fresh_slot_is_the_prior_to_the_bit(family: str, dtype: torch.dtype) -> None:
-    engine = engine_of(family, dtype)
+@ways_of("llama", "qwen2", "gemma3", "cohere2", "qwen3", "mistral")
+def test_a_fresh_slot_is_the_prior_to_the_bit(family: str, way: Way) -> None:
+    engine = engine_by(way, family)
     fresh = engine.bank.new_slot(rank=3, seed=8)
     batch = [some_ids(length, length) for length in (1, 12, 13, 40)]
     prior = scored(engine, [everywhere(ids) for ids in batch])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-import tiny_priors
 import torch
 import torch.nn.functional as F
+from tiny_priors import BFLOAT16, FLOAT32, PANELS, PANELS16, Way, new_engine, some_ids, stirred
 from torch import Tensor
 
 from liveoak.adapters import Slot
@@ -41,12 +41,12 @@ class Interrupting:
         return more
 
 
-def engine_of(family: str, dtype: torch.dtype) -> Engine:
-    return Engine(tiny_priors.tiny_prior(family, dtype=dtype), Scheduler(threads=1, shares=AStepABreath()))
+def engine_of(way: Way, family: str) -> Engine:
+    return new_engine(way, family, Scheduler(threads=1, shares=AStepABreath()))
 
 
 def batch_of(slot: Slot) -> list[Sequence]:
-    parts = [tiny_priors.some_ids(length, length) for length in (17, 17, 5, 30)]
+    parts = [some_ids(length, length) for length in (17, 17, 5, 30)]
     return [Sequence(ids=ids[:-1], slot=slot, wanted=tuple(range(len(ids) - 1))) for ids in parts]
 
 
@@ -71,7 +71,7 @@ def learned(engine: Engine, slot: Slot) -> tuple[Tensor, Tensor]:
 def requests(slots: list[Slot | None]) -> list[Request]:
     return [
         Request(
-            ids=tiny_priors.some_ids(6 + place, place),
+            ids=some_ids(6 + place, place),
             slot=slot,
             sampling=Sampling(temperature=1.0, seed=place, max_tokens=12),
         )
@@ -83,12 +83,12 @@ def told(completion: Completion) -> list[tuple[int, float]]:
     return [(drawn.id, drawn.logprob) for drawn in completion.drawn]
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("family", ["llama", "gemma2", "mistral"])
-def test_a_lesson_and_replies_in_its_midst_are_the_same_as_apart(family: str, dtype: torch.dtype) -> None:
-    engine = engine_of(family, dtype)
-    slot = tiny_priors.stirred(engine.bank, seed=1)
-    slots = [None, tiny_priors.stirred(engine.bank, seed=2), tiny_priors.stirred(engine.bank, seed=3)]
+@pytest.mark.parametrize("family", ["llama", "gemma2", "gemma3", "mistral", "qwen3"])
+@pytest.mark.parametrize("way", [FLOAT32, BFLOAT16, PANELS, PANELS16], ids=str)
+def test_a_lesson_and_replies_in_its_midst_are_the_same_as_apart(family: str, way: Way) -> None:
+    engine = engine_of(way, family)
+    slot = stirred(engine.bank, seed=1)
+    slots = [None, stirred(engine.bank, seed=2), stirred(engine.bank, seed=3)]
     logits, gradient = learned(engine, slot)
     scores = engine.infer(lambda: engine.logits(batch_of(slot)).clone())
     apart = [told(completion) for completion in Decoder(engine).generate(requests(slots))]
@@ -115,9 +115,10 @@ def test_a_lesson_and_replies_in_its_midst_are_the_same_as_apart(family: str, dt
     assert {"forward", "backward"} <= interrupting.places
 
 
-def test_replies_go_first_within_a_score_and_within_a_lessons_own_questions() -> None:
-    engine = engine_of("llama", torch.float32)
-    slot = tiny_priors.stirred(engine.bank, seed=1)
+@pytest.mark.parametrize("way", [FLOAT32, PANELS], ids=str)
+def test_replies_go_first_within_a_score_and_within_a_lessons_own_questions(way: Way) -> None:
+    engine = engine_of(way, "llama")
+    slot = stirred(engine.bank, seed=1)
     asked = requests([slot, None])
     alone = [told(completion) for completion in Decoder(engine).generate(asked)]
     served, own = Decoder(engine), Decoder(engine, kind="study")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_priors import some_ids, stirred, tiny_engine
+from tiny_priors import FLOAT32, MAIN, PANELS, Way, engine_by, some_ids, stirred, tiny_engine
 from tolerances import TOLERANCES
 
 from liveoak.adapters import Slot
@@ -24,15 +23,15 @@ from liveoak.learning.objective import Example
 from liveoak.learning.update import Step, Stride, Update, step_together
 
 FAMILIES = ("llama", "mistral", "qwen3", "gemma3", "gemma2", "granite")
-TOLERANCE = TOLERANCES["packed"].float32
+APART = TOLERANCES["packed"]
+TOLERANCE = APART.float32
 OPENING = (5, 6)
 LAYERS = 7
 """Linear layers in one layer."""
 
 
-@cache
 def engine_of(family: str) -> Engine:
-    return tiny_engine(family)
+    return engine_by(FLOAT32, family)
 
 
 def slot_of(engine: Engine, first: int, seed: int = 1, invocation: tuple[int, ...] = OPENING) -> Slot:
@@ -67,7 +66,8 @@ def rows_of(engine: Engine, layer: int) -> Iterator[list[int]]:
         hook.remove()
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.parametrize("way", MAIN, ids=str)
+@settings(max_examples=30, deadline=None)
 @given(
     family=st.sampled_from(FAMILIES),
     first=st.integers(0, 2),
@@ -77,10 +77,10 @@ def rows_of(engine: Engine, layer: int) -> Iterator[list[int]]:
     room=st.sampled_from([1, 40_000, 1 << 29]),
 )
 def test_what_is_found_again_makes_the_same_figures(
-    family: str, first: int, rounds: list[list[int]], lengths: list[int], activated: bool, room: int
+    way: Way, family: str, first: int, rounds: list[list[int]], lengths: list[int], activated: bool, room: int
 ) -> None:
     """Whatever comes again in whatever company, past sliding windows, and with too little room for all of it."""
-    engine = engine_of(family)
+    engine = engine_by(way, family)
     slot = slot_of(engine, first, invocation=OPENING if activated else ())
     assert engine.readings([slot]).layer == first
     readings = Readings(layer=first, dtype=engine.dtype, device=engine.device, room=room)
@@ -89,17 +89,17 @@ def test_what_is_found_again_makes_the_same_figures(
         whole = engine.infer(lambda batch=batch: engine.wanted(batch))
         found = engine.infer(lambda batch=batch: engine.wanted(batch, readings))
         again = engine.infer(lambda batch=batch: engine.wanted(batch, readings))
-        assert torch.allclose(found, whole, atol=TOLERANCE)
-        assert torch.allclose(again, whole, atol=TOLERANCE)
-        kept = restored(readings)
+        assert torch.allclose(found, whole, atol=APART.of(way.dtype))
+        assert torch.allclose(again, whole, atol=APART.of(way.dtype))
+        kept = restored(readings, way.dtype)
         for _ in range(2):
             assert torch.equal(engine.infer(lambda batch=batch, kept=kept: engine.wanted(batch, kept)), again)
 
 
-def restored(readings: Readings) -> Readings:
+def restored(readings: Readings, dtype: torch.dtype = torch.float32) -> Readings:
     """What another process finds."""
     kept = {name: tensor.clone() for name, tensor in readings.kept().items()}
-    return Readings.restored(kept, layer=readings.layer, dtype=torch.float32, device=torch.device("cpu"))
+    return Readings.restored(kept, layer=readings.layer, dtype=dtype, device=torch.device("cpu"))
 
 
 def test_what_was_kept_is_not_run_elsewhere_and_anything_else_begins_anew() -> None:
@@ -173,9 +173,10 @@ def test_a_pass_that_breaks_off_leaves_nothing_half_read(monkeypatch: pytest.Mon
     assert torch.allclose(found, whole, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("family", ["llama", "gemma3"])
-def test_steps_over_what_was_read_learn_as_steps_that_read_everything(family: str) -> None:
-    engine = engine_of(family)
+@pytest.mark.parametrize("family", ["llama", "gemma3", "qwen3", "mistral"])
+@pytest.mark.parametrize("way", [FLOAT32, PANELS], ids=str)
+def test_steps_over_what_was_read_learn_as_steps_that_read_everything(family: str, way: Way) -> None:
+    engine = engine_by(way, family)
     kept, anew = slot_of(engine, 1), slot_of(engine, 1)
     examples = [
         Example(signal="imitation", ids=ids, wanted=places, credit=(1.0,) * 3, targets=(9, 8, 7))

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_priors import some_ids, tiny_engine
+from tiny_priors import Way, engine_by, every_way, some_ids, tiny_engine, ways_of
 from tolerances import TOLERANCES
 
 from liveoak.adapters import Slot, load_snapshot, save_snapshot
@@ -20,8 +20,6 @@ from liveoak.learning.adam import AdamSettings
 from liveoak.learning.objective import ANCHOR, Example
 from liveoak.learning.slices import passes
 from liveoak.learning.update import Step, Stride, Update, step_together
-
-DTYPES = [torch.float64, torch.float32, torch.bfloat16]
 
 
 def imitation(length: int, seed: int, first: int = 1) -> Example:
@@ -78,14 +76,13 @@ def distance(one: Slot, other: Slot) -> float:
     return float((one.first_moment - other.first_moment).norm() / other.first_moment.norm())
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("family", ["llama", "gemma2"])
-def test_each_slot_ends_where_it_would_alone(family: str, dtype: torch.dtype) -> None:
+@ways_of("llama", "gemma2", "gemma3", "mistral", "qwen3")
+def test_each_slot_ends_where_it_would_alone(family: str, way: Way) -> None:
     """Four slots of three ranks, each with its own data, rate, weights, clip and number of steps."""
-    engine = tiny_engine(family, dtype=dtype)
+    engine = engine_by(way, family)
     apart, joined = [[Pupil(engine, place) for place in range(4)] for _ in range(2)]
     expected, found = alone(apart), together(joined)
-    tolerance = TOLERANCES["slices"].of(dtype)
+    tolerance = TOLERANCES["slices"].of(way.dtype)
     for own, beside, steps, others in zip(apart, joined, expected, found, strict=True):
         assert distance(beside.slot, own.slot) <= tolerance
         assert beside.slot.steps == own.slot.steps == own.steps
@@ -94,9 +91,9 @@ def test_each_slot_ends_where_it_would_alone(family: str, dtype: torch.dtype) ->
             assert (other.credited, other.processed) == (step.credited, step.processed)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_what_another_slot_learns_is_not_felt_by_a_bit(dtype: torch.dtype) -> None:
-    engine = tiny_engine("llama", dtype=dtype)
+@every_way
+def test_what_another_slot_learns_is_not_felt_by_a_bit(way: Way) -> None:
+    engine = engine_by(way, "llama")
     seen: list[Slot] = []
     for seed in (1, 77):
         pupils = [Pupil(engine, 0), Pupil(engine, 1, seed=seed)]
