@@ -12,6 +12,7 @@ import transformers
 from torch import Tensor, nn
 
 from liveoak.adapters import Bank, Slot, bank
+from liveoak.adapters.grouped import Grouping
 from liveoak.adapters.products import Order, Panels, Reordered
 from liveoak.config import load_settings
 from liveoak.engine import Engine, Scheduler, Sequence, stepper
@@ -90,6 +91,8 @@ class Way:
     """In which our operators find frozen weights."""
     rounded: bool = False
     """The prior's weights are numbers of bfloat16, which panels keep in half of float32's bytes."""
+    grouped: bool = False
+    """What slots change is computed as on a GPU."""
 
     def __str__(self) -> str:
         return self.name
@@ -101,7 +104,11 @@ BFLOAT16 = Way("bfloat16", torch.bfloat16, rounded=True)
 PANELS = Way("float32 in panels", torch.float32, True, Panels)
 HALVES = Way("float32 in halved panels", torch.float32, True, Panels, rounded=True)
 PANELS16 = Way("bfloat16 in panels", torch.bfloat16, True, Panels, rounded=True)
+GROUPED = Way("float32, grouped", torch.float32, grouped=True)
+GROUPED16 = Way("bfloat16, grouped", torch.bfloat16, rounded=True, grouped=True)
 _REST = (
+    GROUPED,
+    GROUPED16,
     Way("bfloat16 as it lies", torch.bfloat16, True, None, rounded=True),
     *(
         [Way("bfloat16 in oneDNN's order", torch.bfloat16, True, Reordered, rounded=True)]
@@ -217,6 +224,8 @@ def new_engine(way: Way, family: str, scheduler: Scheduler | None = None) -> Eng
             patch.setattr(stepper, "compile_layers", refuse)
             patch.setattr(bank, "order_for", lambda _: way.order)
             engine.compile(load_settings().cache)
+    if way.grouped:
+        engine.bank.changes = Grouping()
     return engine
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from liveoak.adapters import Layout, Slot
-from liveoak.adapters.lowrank import Part, adapted
+from liveoak.adapters.lowrank import Looped, Part, adapted
 from liveoak.adapters.products import Product
 from liveoak.adapters.slots import Target
 
@@ -54,7 +54,7 @@ def test_gradients_are_those_of_the_formula(biased: bool, first: bool) -> None:
     two.train()
     ours = x.clone().requires_grad_(not first)
     for times in (1, 2):
-        found = adapted(ours, Product(weight, bias), parts, 0, fused=False)
+        found = adapted(ours, Product(weight, bias), parts, 0, Looped)
         found.backward(g)
         assert torch.allclose(found, expected)
         for trained, (a, b) in ((one, leaves[:2]), (two, leaves[4:])):
@@ -81,7 +81,7 @@ def test_slices_add_up_beyond_the_priors_number_format() -> None:
     g = torch.zeros(1, OUTPUTS, dtype=torch.bfloat16)
     g[0, 0] = 1
     for _ in range(257):
-        adapted(x, Product(weight, None), [Part(0, 1, trained)], 0, fused=False).backward(g)
+        adapted(x, Product(weight, None), [Part(0, 1, trained)], 0, Looped).backward(g)
     grad_a, _ = trained.gradient_pairs[0]
     assert grad_a.tolist() == [[257.0] * INPUTS]
 
@@ -92,7 +92,7 @@ def test_a_second_derivative_is_refused() -> None:
     x = torch.ones(2, INPUTS, dtype=torch.float64, requires_grad=True)
     weight = torch.ones(OUTPUTS, INPUTS, dtype=torch.float64)
     (grad,) = torch.autograd.grad(
-        adapted(x, Product(weight, None), [Part(0, 2, trained)], 0, fused=False).square().sum(), x, create_graph=True
+        adapted(x, Product(weight, None), [Part(0, 2, trained)], 0, Looped).square().sum(), x, create_graph=True
     )
     with pytest.raises(RuntimeError, match="once_differentiable"):
         grad.sum().backward()

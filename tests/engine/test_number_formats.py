@@ -1,5 +1,6 @@
 """Sequences together, apart, padded, cached, cut or resumed give the same figures, within the tolerance of the prior's
-number format: by torch's operations, and by our operators over weights in each order."""
+number format: by torch's operations, by our operators over weights in
+each order, and with changes grouped as on a GPU."""
 
 from __future__ import annotations
 
@@ -29,7 +30,9 @@ from tiny_priors import (
 )
 from tolerances import TOLERANCES
 
-from liveoak.adapters import Slot, load_snapshot, save_snapshot
+from liveoak.adapters import Ours, Slot, load_snapshot, save_snapshot
+from liveoak.adapters.grouped import Grouping
+from liveoak.adapters.lowrank import Looped
 from liveoak.adapters.products import order_for
 from liveoak.engine import SLICE, Completion, Decoder, Engine, Request, Sequence, kernels
 from liveoak.engine import decoder as decoder_module
@@ -63,8 +66,10 @@ def test_each_way_is_what_it_is_called(way: Way) -> None:
     """Else what follows would compare one with itself."""
     engine = engine_by(way, "qwen3")
     products = engine.bank.products
-    taken = engine._stepper is not None, engine._fused, engine.bank.fused  # pyright: ignore[reportPrivateUsage]
-    assert taken == (way.ours,) * 3
+    taken = engine._stepper is not None, engine._fused  # pyright: ignore[reportPrivateUsage]
+    assert taken == (way.ours,) * 2
+    changes = engine.bank.changes
+    assert isinstance(changes, Grouping) if way.grouped else changes is (Ours if way.ours else Looped)
     assert {type(product._there) for product in products} == {way.order or type(None)}  # pyright: ignore[reportPrivateUsage]
     assert {product.halved for product in products} == {way is HALVES}
     assert engine.dtype is way.dtype

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from liveoak.adapters.lowrank import Part, adapted, add
+from liveoak.adapters.grouped import Grouping, groups
+from liveoak.adapters.lowrank import How, Looped, Part, adapted, add
 from liveoak.adapters.products import Panels, Product, order_for
 from liveoak.adapters.slots import Layout, Slot, Target, stack
 from liveoak.errors import UserError
@@ -63,11 +64,11 @@ class Route:
         """Whether any token's slot changes this target."""
         return not self.plain and target >= self._lowest
 
-    def add(self, target: int, x: Tensor, y: Tensor, *, fused: bool) -> Tensor:
+    def add(self, target: int, x: Tensor, y: Tensor, how: How) -> Tensor:
         """y (T, outputs) plus what each token's slot adds for its x (T, inputs). `y` is used up."""
-        if self._stackable:
+        if self._stackable and how is Looped:
             return self._add_stacked(target, x, y)
-        add(x, y, self.parts, target, fused=fused)
+        add(x, y, self.parts, target, how)
         return y
 
     def _add_stacked(self, target: int, x: Tensor, y: Tensor) -> Tensor:
@@ -110,14 +111,14 @@ class SlottedLinear(nn.Module):
             and (route.trains(self.index) or (x.requires_grad and route.changes(self.index)))
         ):
             flat = x.reshape(-1, self.in_features)
-            y = adapted(flat, self.product, route.parts, self.index, fused=self.bank.fused)
+            y = adapted(flat, self.product, route.parts, self.index, self.bank.changes)
             return y.view(*x.shape[:-1], -1)
         differentiates = torch.is_grad_enabled() and x.requires_grad
         y = F.linear(x, self.weight, self.bias) if differentiates else self.product.there(x)
         if route is None or not route.changes(self.index):
             return y
         flat = x.reshape(-1, self.in_features), y.view(-1, self.out_features)
-        return route.add(self.index, *flat, fused=self.bank.fused).view(y.shape)
+        return route.add(self.index, *flat, self.bank.changes).view(y.shape)
 
 
 class Bank:
@@ -128,8 +129,6 @@ class Bank:
 
     def __init__(self, model: nn.Module, head: nn.Module | None = None) -> None:
         self.route: Route | OwnRoute | None = None
-        self.fused = False
-        """Changes are added by our own operators, which are loaded."""
         self.head = Product(head.weight, head.bias) if isinstance(head, nn.Linear) else None
         """The product that makes logits, where it is a plain one."""
         first = next(model.parameters())
@@ -152,6 +151,8 @@ class Bank:
         self.layout = Layout(
             tuple(Target(name=name, inputs=m.in_features, outputs=m.out_features) for name, m in found)
         )
+        self.changes: How = Grouping() if groups(self.layout, self.dtype, self.device) else Looped
+        """How slots change the layers' outputs in a pass."""
 
     def new_slot(
         self,

@@ -2,15 +2,15 @@
 
 Left to autograd, each part of a batch would cost a node for every product, a copy of the layer's output and gradients
 rounded to the prior's number format after every slice. Here the products are added in place, and the gradients of a
-slot's weights go straight into its float32 buffer. They are torch's, or one call of our own operator, where those of
-`engine/cpp` are loaded and the bank is told so.
+slot's weights go straight into its float32 buffer. Who computes the changes is the bank's to say: torch slot by slot
+(`Looped`), our own operator where those of `engine/cpp` are loaded (`Ours`), or torch for all together (`grouped.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -33,13 +33,29 @@ class Part:
     slot: Slot | None
 
 
-def adapted(x: Tensor, product: Product, parts: Sequence[Part], target: int, *, fused: bool) -> Tensor:
+class Changes(Protocol):
+    """What slots change at one layer. All parts have slots, which change it."""
+
+    def add(self, x: Tensor, y: Tensor) -> list[Tensor]:
+        """Add to y (T, outputs) what the tokens' slots make of their x (T, inputs). Returns what `back` wants to see
+        again."""
+        ...
+
+    def back(self, grad_y: Tensor, x: Tensor, lows: Sequence[Tensor], grad_x: Tensor | None) -> None:
+        """Add to the slots' gradients, and to grad_x (T, inputs)."""
+        ...
+
+
+How = Callable[[Sequence[Part], int], Changes]
+"""Makes the changes of these parts at a target."""
+
+
+def adapted(x: Tensor, product: Product, parts: Sequence[Part], target: int, how: How) -> Tensor:
     """x (T, inputs) -> (T, outputs), with gradients for x and for every slot that is open for them.
 
     A slot's gradients are added to `slot.gradient` by the backward pass itself; its weights are no leaves of the graph.
-    `fused`: by our own operators.
     """
-    return _Adapted.apply(x, _LEAF, product, _changes(parts, target, fused))  # pyright: ignore[reportReturnType]
+    return _Adapted.apply(x, _LEAF, product, _changes(parts, target, how))  # pyright: ignore[reportReturnType]
 
 
 def frozen(x: Tensor, product: Product) -> Tensor:
@@ -47,29 +63,26 @@ def frozen(x: Tensor, product: Product) -> Tensor:
     return _Adapted.apply(x, _LEAF, product, None)  # pyright: ignore[reportReturnType]
 
 
-def add(x: Tensor, y: Tensor, parts: Sequence[Part], target: int, *, fused: bool) -> None:
+def add(x: Tensor, y: Tensor, parts: Sequence[Part], target: int, how: How) -> None:
     """Add to y (T, outputs) what the tokens' slots make of their x (T, inputs)."""
-    changes = _changes(parts, target, fused)
+    changes = _changes(parts, target, how)
     if changes is not None:
         changes.add(x, y)
 
 
-def _changes(parts: Sequence[Part], target: int, fused: bool) -> _Changes | _OurChanges | None:
+def _changes(parts: Sequence[Part], target: int, how: How) -> Changes | None:
     """Of the parts that change this target; None: none does."""
     changing = [part for part in parts if part.slot is not None and part.slot.pairs[target] is not None]
-    if not changing:
-        return None
-    return _OurChanges(changing, target) if fused else _Changes(changing, target)
+    return how(changing, target) if changing else None
 
 
-class _Changes:
-    """The changes of one layer's outputs, by torch's products."""
+class Looped:
+    """By torch's products, slot by slot."""
 
     def __init__(self, parts: Sequence[Part], target: int) -> None:
         self._parts, self._target = parts, target
 
     def add(self, x: Tensor, y: Tensor) -> list[Tensor]:
-        """Returns what `back` wants to see again."""
         lows: list[Tensor] = []
         for part in self._parts:
             slot: Any = part.slot
@@ -80,7 +93,6 @@ class _Changes:
         return lows
 
     def back(self, grad_y: Tensor, x: Tensor, lows: Sequence[Tensor], grad_x: Tensor | None) -> None:
-        """Add to the slots' gradients, and to grad_x (T, inputs)."""
         for part, low in zip(self._parts, lows, strict=True):
             slot: Any = part.slot
             a, b = slot.pairs[self._target]
@@ -94,8 +106,8 @@ class _Changes:
                 grad_x[part.start : part.end].addmm_(grad_low, a)
 
 
-class _OurChanges:
-    """The same by our own operator, which knows float32 and bfloat16 on processors, all parts in one call."""
+class Ours:
+    """By our own operator, which knows float32 and bfloat16 on processors, all parts in one call."""
 
     def __init__(self, parts: Sequence[Part], target: int) -> None:
         self._parts = parts
@@ -117,7 +129,7 @@ class _OurChanges:
 
 class _Adapted(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, _: Tensor, product: Product, changes: _Changes | _OurChanges | None) -> Tensor:
+    def forward(ctx: Any, x: Tensor, _: Tensor, product: Product, changes: Changes | None) -> Tensor:
         y = product.there(x)
         ctx.product, ctx.changes = product, changes
         ctx.save_for_backward(x, *([] if changes is None else changes.add(x, y)))

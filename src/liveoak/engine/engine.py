@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from liveoak.adapters import Bank, Route, Slot, frozen
+from liveoak.adapters import Bank, Ours, Route, Slot, frozen
 from liveoak.adapters.operators import DTYPES
 from liveoak.engine import kernels
 from liveoak.engine.attention import NAME, Pass, Past
@@ -252,11 +252,12 @@ class Engine:
 
     def _fuse(self, samples: Seq[Seq[int]], tried: Mapping[Slot | None, Tensor]) -> None:
         """Have our operators run passes, if they make the logits that the model's own code made of the samples."""
-        give_back, self._fused, self.bank.fused = fuse(self._decoder), True, True
+        give_back, before = fuse(self._decoder), self.bank.changes
+        self._fused, self.bank.changes = True, Ours
 
         def undo() -> None:
             give_back()
-            self._fused = self.bank.fused = False
+            self._fused, self.bank.changes = False, before
 
         with self._tried("fused passes", undo):
             for slot, own in tried.items():
