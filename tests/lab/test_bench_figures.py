@@ -1,6 +1,7 @@
 """Figures of the bench, with numbers worked out by hand."""
 
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,11 +12,14 @@ from liveoak.lab.bench.cost import decoded_flops, trained_flops
 from liveoak.lab.bench.decoding import heard
 from liveoak.lab.bench.growing import Point, beyond
 from liveoak.lab.bench.jobs import CALLS, Decoded, Shape, TrainJob
-from liveoak.lab.bench.ledger import Ledger, ratio
+from liveoak.lab.bench.ledger import ratio
 from liveoak.lab.bench.metrics import GROUPS, ROWS
+from liveoak.lab.bench.missed import missed, profile_arm
 from liveoak.lab.bench.profiling import group_of
 from liveoak.lab.bench.soaking import growth
 from liveoak.lab.bench.work import chats, lessons
+from liveoak.lab.metrics import metric
+from liveoak.lab.results import Figure, figure, load
 
 ROW = "train_8_slots_vs_peft"
 SHAPE = Shape(
@@ -56,17 +60,54 @@ def test_pairs_that_make_no_ratio_are_refused(above: list[float], below: list[fl
         ratio(ROW, above, below)
 
 
-def test_rows_below_what_is_wanted_are_told_with_where_the_time_goes():
-    ledger = Ledger()
-    ledger.ratio(ROW, [1.5], [1.0])
-    ledger.ratio("lesson_vs_seal", [60.0], [1.0])
-    ledger.row("soak_growth", [0.2])
-    ledger.slowest["training"] = "adapters"
-    missed = ledger.missed({ROW: "training"})
-    assert missed == [
-        {"row": ROW, "value": 1.5, "wanted": 2.0, "most_time_in": "adapters"},
-        {"row": "soak_growth", "value": 0.2, "wanted": 0.05, "most_time_in": "not profiled"},
-    ]
+def profiled(**shares: float) -> dict[str, dict[str, Figure]]:
+    return {profile_arm("training"): {f"time_{group}": figure(f"time_{group}", shares[group]) for group in shares}}
+
+
+def next_of(value: float, arms: dict[str, dict[str, Figure]], row: str = ROW) -> str:
+    (found,) = missed({row: figure(row, value)}, arms, {row: "training"})
+    assert (found["row"], found["value"], found["work"]) == (row, value, "training")
+    return found["next"]
+
+
+def test_a_row_that_is_missed_tells_how_much_of_which_time_must_go():
+    arms = profiled(linear=0.25, adapters=0.4, attention=0.35)
+    (found,) = missed({ROW: figure(ROW, 1.5)}, arms, {ROW: "training"})
+    assert list(found["time"].items()) == [("adapters", 0.4), ("attention", 0.35), ("linear", 0.25)]
+    assert found["wanted"] == 2.0
+    # 1.5 of 2: a quarter must go. Adapters at 0.15 in place of 0.4 are 2.67 times as fast.
+    assert found["next"].startswith("0.250 of our time must go; the largest part, 0.400, is low-rank products")
+    assert "2.67 times as fast, it would do. Next: a layer's changes in fewer calls" in found["next"]
+    # At 1 half must go; 1 / (1 - 0.4) is 1.67.
+    assert "without any of it the row would be 1.67, so that attention (0.350) counts too." in next_of(1.0, arms)
+
+
+def test_a_row_that_is_missed_tells_its_floor_and_its_interval():
+    arms = profiled(linear=0.6, adapters=0.4)
+    arms["liveoak: training"] = {"flop_utilisation": figure("flop_utilisation", 0.46)}
+    assert "arithmetic at the best product measured would take 0.460 of the time. Next:" in next_of(1.9, arms)
+    wide = {ROW: figure(ROW, 1.9, n=4, ci95=(1.7, 2.1))}
+    assert missed(wide, arms, {ROW: "training"})[0]["next"].startswith("The interval holds 2: more repeats would tell.")
+
+
+def test_rows_that_no_profile_accounts_for_say_so():
+    assert "Of training alone 0.700 is" in next_of(0.4, profiled(linear=0.7, adapters=0.3), "train_speed_while_serving")
+    assert next_of(1.5, {}) == "Next: a profile, which failed or was not made."
+    met = {"lesson_vs_seal": figure("lesson_vs_seal", 60.0)}
+    (found,) = missed({**met, "soak_growth": figure("soak_growth", 0.2)}, {}, {})
+    assert (found["row"], found["time"]) == ("soak_growth", {}) and "config.soak" in found["next"]
+
+
+def test_every_group_has_a_next_step_and_so_have_the_rows_of_the_kept_file():
+    shares = dict.fromkeys(GROUPS, 0.1)
+    for group in GROUPS:
+        assert "Next: " in next_of(1.5, profiled(**{**shares, group: 0.4}))
+    kept = load(Path(__file__).parents[2] / "docs" / "results" / "bench-engine-cpu.json")
+    rows = {key for key, found in kept.metrics.items() if metric(key).met(found.value) is False}
+    assert {one["row"] for one in kept.config["missed"]} == rows
+    assert all(
+        one["value"] == kept.metrics[one["row"]].value and "Next: " in one["next"] for one in kept.config["missed"]
+    )
 
 
 def test_operations_are_counted_by_hand():
@@ -139,6 +180,8 @@ def test_points_beyond_time_or_memory_are_left_out():
         ("liveoak::linear", [[4, 10], [20, 10], [], [4, 4]], "linear"),
         ("liveoak::linear", [[4, 10], [50, 10], [], []], "head_loss"),
         ("liveoak::attend", [[1, 2, 4, 5], [1, 2, 4, 5]], "attention"),
+        ("aten::_grouped_mm", [[7, 10], [3, 10, 8], [3]], "adapters"),
+        ("aten::_grouped_mm", [[8, 7], [7, 10], [3]], "adapters"),
         ("liveoak::change", [[7, 10], [240]], "adapters"),
         ("liveoak::change_back", [[7, 10], [7, 4]], "adapters"),
         ("aten::mul", [[7, 10], [10]], "elementwise"),

@@ -107,17 +107,22 @@ def report(
 
 
 def _tell(name: str, out: Path) -> None:
-    from liveoak.lab.report import bound, shown, verdict_of
+    from liveoak.lab.report import bound, dryness_of, shown, verdict_of
     from liveoak.lab.results import load
 
     results = load(out / f"{name}.json")
+    dry = dryness_of(results)
     rows = [
-        (key, shown(figure), figure.unit, str(figure.n), bound(key), verdict_of(key, figure.value))
+        (key, shown(figure), figure.unit, str(figure.n), bound(key), verdict_of(key, figure.value, dry))
         for key, figure in results.metrics.items()
     ]
     print_table(("figure", "value [95 %]", "unit", "n", "wanted", ""), rows)
     if results.arms:
         print_wide_table(*_arms(results.arms))
+    if dry:
+        notice(f"dry run: {dry}")
+    for missed in results.config.get("missed", ()):
+        notice(f"missed: {missed['row']}. {missed['next']}")
     for failed in results.config.get("failed", ()):
         notice(f"failed: {failed['part']}: {failed['error']}")
 

@@ -89,6 +89,8 @@ def against_wanted(results: Results) -> bytes | None:
     axes.axvline(1, color=_MARK, linewidth=1.5)
     axes.set_yticks(range(len(rows)), [key for key, _ in reversed(rows)], fontsize=9)
     axes.set_xlabel("times as good as wanted", fontsize=9)
+    if "dry_run" in results.config:
+        axes.set_title("a dry run: nothing is met or missed", fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)

@@ -50,9 +50,11 @@ def render(results: Results, picture: tuple[str, bytes] | None = None) -> str:
         "<!doctype html>",
         f'<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style></head><body>',
         f"<h1>{title}</h1><p>{html.escape(results.created)}</p>",
+        *_dry(results),
         *_claims(results.config.get("claims")),
         "<h2>Figures</h2>",
-        _figures(results.metrics),
+        _figures(results),
+        *_missed(results.config.get("missed")),
         *(f"<h2>{html.escape(name)}</h2>{_image(name, data)}" for name, data in pictures),
         "<h2>Arms</h2>",
         _arms(results.arms),
@@ -74,13 +76,22 @@ def _picture(results: Results) -> tuple[str, bytes]:
         return lines[0].title, lines_picture(lines[0])
     examined = any(key in results.metrics for key in _RECALLS) or any("recall" in arm for arm in results.arms.values())
     drawn = None if examined else against_wanted(results)
-    return ("Recall on the exam", bars(results, _RECALLS)) if drawn is None else ("Against what is wanted", drawn)
+    return (
+        ("Recall on the exam", bars(results, _RECALLS))
+        if drawn is None
+        else ("Dry run" if dryness_of(results) else "Against what is wanted", drawn)
+    )
 
 
-def verdict_of(key: str, value: float) -> str:
-    """`met`, `missed`, or nothing where nothing is promised."""
+def verdict_of(key: str, value: float, dry: str = "") -> str:
+    """`met`, `missed`, or nothing where nothing is promised; in a dry run that."""
     met = metric(key).met(value)
-    return "" if met is None else "met" if met else "missed"
+    return "" if met is None else "dry run" if dry else "met" if met else "missed"
+
+
+def dryness_of(results: Results) -> str:
+    """Why no figure of the run means anything; empty where they do."""
+    return str(results.config.get("dry_run", ""))
 
 
 def shown(figure: Figure) -> str:
@@ -99,14 +110,38 @@ def bound(key: str) -> str:
     return f"{'≥' if declared.better == 'higher' else '≤'} {declared.threshold:g}"
 
 
-def _figures(metrics: Mapping[str, Figure]) -> str:
+def _figures(results: Results) -> str:
+    verdicts = {key: verdict_of(key, figure.value, dryness_of(results)) for key, figure in results.metrics.items()}
     rows = (
         f"<tr><td>{key}</td><td>{shown(figure)}</td><td>{figure.unit}</td><td>{figure.n}</td>"
-        f'<td>{bound(key)}</td><td class="{verdict_of(key, figure.value)}">{verdict_of(key, figure.value)}</td></tr>'
-        for key, figure in metrics.items()
+        f'<td>{bound(key)}</td><td class="{verdicts[key]}">{verdicts[key]}</td></tr>'
+        for key, figure in results.metrics.items()
     )
     heads = "<tr><th>figure</th><th>value [95 %]</th><th>unit</th><th>n</th><th>wanted</th><th></th></tr>"
     return f"<table>{heads}{''.join(rows)}</table>"
+
+
+def _dry(results: Results) -> list[str]:
+    dry = dryness_of(results)
+    return [f'<p class="missed">Dry run: {html.escape(dry)}.</p>'] if dry else []
+
+
+def _missed(missed: Any) -> list[str]:
+    """Each row that misses what is wanted, with where the time goes and what comes next."""
+    if not isinstance(missed, list) or not missed:
+        return []
+    told = cast("list[dict[str, Any]]", missed)
+    rows = (
+        f"<tr><td>{html.escape(one['row'])}</td><td>{html.escape(_listed(one['time']))}</td>"
+        f"<td>{html.escape(one['next'])}</td></tr>"
+        for one in told
+    )
+    heads = "<tr><th>row</th><th>where the time goes</th><th>what comes next</th></tr>"
+    return ["<h2>Missed</h2>", f"<table>{heads}{''.join(rows)}</table>"]
+
+
+def _listed(shares: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {share:.3f}" for name, share in shares.items()) or "not profiled"
 
 
 def _arms(arms: Mapping[str, Mapping[str, Figure]]) -> str:
@@ -179,7 +214,7 @@ def _image(name: str, data: bytes) -> str:
     return f'<img alt="{html.escape(name)}" src="data:image/png;base64,{encoded}">'
 
 
-_SHOWN_ELSEWHERE = frozenset({"curves", "lines", "claims", "exam"})
+_SHOWN_ELSEWHERE = frozenset({"curves", "lines", "claims", "exam", "dry_run", "missed"})
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#20272b}"
     "table{border-collapse:collapse;margin:.5rem 0}td,th{border-bottom:1px solid #d8dee2;padding:.25rem .7rem;"

@@ -17,7 +17,7 @@ from liveoak.lab.bench.decoding import (
 from liveoak.lab.bench.growing import grow
 from liveoak.lab.bench.outcome import Row, outcome, run_rows
 from liveoak.lab.bench.rig import build, profile
-from liveoak.lab.bench.setting import setup_for
+from liveoak.lab.bench.setting import dryness, setup_for
 from liveoak.lab.bench.sizes import CPU, quick
 from liveoak.lab.bench.soak import soak
 from liveoak.lab.bench.training import LESSON, TRAINING, lesson_vs_seal, one_lesson_with_trl, train_many
@@ -58,4 +58,4 @@ def experiment(order: Order) -> Results:
     sizes = quick(CPU) if order.quick else replace(CPU, repeats=order.count)
     with build(setup_for(order, "cpu"), sizes, order.tell) as rig:
         run_rows(rig, ROWS)
-        return outcome(rig, NAME, WORK_OF, quick=order.quick)
+        return outcome(rig, NAME, WORK_OF, dry=dryness(order, rig.stand.setup.device))

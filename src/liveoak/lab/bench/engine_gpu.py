@@ -11,7 +11,7 @@ from liveoak.lab.bench.decoding import MANY, decode_with_and_without, throughput
 from liveoak.lab.bench.growing import grow
 from liveoak.lab.bench.outcome import Row, outcome, run_rows
 from liveoak.lab.bench.rig import build, profile
-from liveoak.lab.bench.setting import setup_for
+from liveoak.lab.bench.setting import dryness, setup_for
 from liveoak.lab.bench.sizes import GPU, quick
 from liveoak.lab.bench.soak import soak
 from liveoak.lab.bench.training import TRAINING, train_many
@@ -44,14 +44,19 @@ WORK_OF = {
 
 
 def experiment(order: Order) -> Results:
-    """All rows of a GPU.
+    """All rows of a GPU; a quick run without one is a dry run on the processor.
 
     Raises:
         Unavailable: there is none.
     """
-    if not torch.cuda.is_available():
-        raise Unavailable("no CUDA device is available: run this bench on a machine with one, or `make bench` on this")
-    return rows_on(order, "cuda")
+    if torch.cuda.is_available():
+        return rows_on(order, "cuda")
+    if order.quick:
+        return rows_on(order, "cpu")
+    raise Unavailable(
+        "no CUDA device is available: run this bench on a machine with one, or `make bench` on this; "
+        "--quick shows on a processor that it runs"
+    )
 
 
 def rows_on(order: Order, device: str) -> Results:
@@ -59,4 +64,4 @@ def rows_on(order: Order, device: str) -> Results:
     sizes = quick(GPU) if order.quick else replace(GPU, repeats=order.count)
     with build(setup_for(order, device), sizes, order.tell) as rig:
         run_rows(rig, ROWS)
-        return outcome(rig, NAME, WORK_OF, quick=order.quick)
+        return outcome(rig, NAME, WORK_OF, dry=dryness(order, rig.stand.setup.device, "cuda"))

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from liveoak.lab.intervals import t_interval
-from liveoak.lab.metrics import metric
 from liveoak.lab.results import Figure, figure, figure_over
 
 
@@ -20,8 +19,6 @@ class Ledger:
         self.failed: list[dict[str, str]] = []
         self.notes: dict[str, Any] = {}
         """What the figures cannot say: layouts chosen, points cut, what was scaled."""
-        self.slowest: dict[str, str] = {}
-        """The group of operators that takes most time, by kind of work."""
 
     def ratio(self, key: str, above: Sequence[float], below: Sequence[float]) -> None:
         """A row: `above` over `below`, paired by repeat."""
@@ -37,19 +34,6 @@ class Ledger:
 
     def fail(self, part: str, error: object) -> None:
         self.failed.append({"part": part, "error": str(error)})
-
-    def missed(self, work_of: Mapping[str, str]) -> list[dict[str, Any]]:
-        """Rows below what is wanted, with their figure and where most of the time goes."""
-        return [
-            {
-                "row": key,
-                "value": found.value,
-                "wanted": metric(key).threshold,
-                "most_time_in": self.slowest.get(work_of.get(key, ""), "not profiled"),
-            }
-            for key, found in self.metrics.items()
-            if metric(key).met(found.value) is False
-        ]
 
 
 def ratio(key: str, above: Sequence[float], below: Sequence[float]) -> Figure:

@@ -56,10 +56,13 @@ ROWS = (
     ),
 )
 
+AT_ONCE = ("decode_latency_while_learning", "train_speed_while_serving", "decode_throughput_while_learning")
+"""Rows on two kinds of work at once, whose figure no profile of one of them accounts for."""
+
 GROUPS = ("linear", "adapters", "attention", "head_loss", "optimizer", "elementwise", "outside")
 """What the time of a pass goes to; `outside` is what no operator accounts for: Python, dispatch, waiting."""
 
-_MEANINGS = {
+MEANINGS = {
     "linear": "products with the prior's weights (in steps of decoding, with what the adapters add)",
     "adapters": "low-rank products of the adapters",
     "attention": "scores, softmax and weighted values",
@@ -72,7 +75,7 @@ _MEANINGS = {
 BENCH = (
     *ROWS,
     *(
-        _measure(f"time_{group}", "share", f"time in {_MEANINGS[group]}, of one profiled run", better="lower")
+        _measure(f"time_{group}", "share", f"time in {MEANINGS[group]}, of one profiled run", better="lower")
         for group in GROUPS
     ),
     _measure("tokens_per_second", "tokens/s", "real tokens a second, padding not counted"),

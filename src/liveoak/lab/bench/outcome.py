@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
+from liveoak.lab.bench.missed import missed
 from liveoak.lab.bench.rig import Rig
 from liveoak.lab.machine import describe_machine
 from liveoak.lab.results import Results, new_results
@@ -22,19 +23,17 @@ def run_rows(rig: Rig, rows: Mapping[str, Row]) -> None:
             rig.stand.tell(f"failed: {name}: {error}")
 
 
-def outcome(rig: Rig, name: str, work_of: Mapping[str, str], *, quick: bool) -> Results:
-    """All that was found, as a results file. `work_of` says which profile belongs to which row."""
+def outcome(rig: Rig, name: str, work_of: Mapping[str, str], *, dry: str = "") -> Results:
+    """All that was found, as a results file. `work_of` says which profile belongs to which row; `dry`, why no figure of
+    the run means anything."""
     setup, ledger = rig.stand.setup, rig.ledger
-    missed = ledger.missed(work_of)
-    for one in missed:
-        value, wanted = float(one["value"]), one["wanted"]
-        rig.stand.tell(f"missed: {one['row']} is {value:.3g}, wanted {wanted:g}; most time in: {one['most_time_in']}")
+    failing = [] if dry else missed(ledger.metrics, ledger.arms, work_of)
     config = {
+        **({"dry_run": dry} if dry else {}),
         "prior": setup.prior,
         "threads": setup.threads,
-        "quick": quick,
         "sizes": asdict(rig.sizes),
-        "missed": missed,
+        "missed": failing,
         "failed": ledger.failed,
         **ledger.notes,
     }

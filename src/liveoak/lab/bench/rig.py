@@ -23,6 +23,7 @@ from liveoak.lab.bench.jobs import (
 )
 from liveoak.lab.bench.ledger import Ledger
 from liveoak.lab.bench.metrics import GROUPS
+from liveoak.lab.bench.missed import profile_arm
 from liveoak.lab.bench.remote import PATIENCE
 from liveoak.lab.bench.sizes import Sizes
 from liveoak.lab.bench.stand import OURS, Stand
@@ -86,8 +87,7 @@ def profile(rig: Rig) -> None:
     for kind, job in rig.to_profile.items():
         rig.stand.tell(f"profile: {kind}")
         found = rig.stand.side(OURS).call("profile", job, Profile)
-        rig.ledger.arm(f"profile: {kind}", {f"time_{group}": [found.shares[group]] for group in GROUPS})
-        rig.ledger.slowest[kind] = max(found.shares, key=lambda group: found.shares[group])
+        rig.ledger.arm(profile_arm(kind), {f"time_{group}": [found.shares[group]] for group in GROUPS})
         rig.ledger.notes.setdefault("slowest_operators", {})[kind] = {
             name: round(share, 4) for name, share in found.slowest
         }

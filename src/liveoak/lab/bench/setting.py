@@ -28,3 +28,12 @@ def setup_for(order: Order, device: str | None = None) -> Setup:
         compile=settings.compile,
         accept_licence=settings.accept_licence,
     )
+
+
+def dryness(order: Order, device: str, wanted: str | None = None) -> str:
+    """Why no figure of a run on this device means anything; empty where they do."""
+    if wanted is not None and device != wanted:
+        return f"on {device} in place of {wanted}, which shows that the code runs: nothing here is met or missed"
+    if order.quick:
+        return "next to nothing of everything, which shows that all sides run: nothing here is met or missed"
+    return ""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from liveoak.lab.bench.jobs import Soaked, SoakJob
 from liveoak.lab.bench.outcome import outcome, run_rows
 from liveoak.lab.bench.rig import Rig, build
-from liveoak.lab.bench.setting import setup_for
+from liveoak.lab.bench.setting import dryness, setup_for
 from liveoak.lab.bench.sizes import CPU, quick
 from liveoak.lab.bench.soaking import growth
 from liveoak.lab.bench.stand import OURS
@@ -58,4 +58,4 @@ def experiment(order: Order) -> Results:
     limit = sizes.soak_minutes * 60 + 1800
     with build(setup_for(order), sizes, order.tell, limit=limit) as rig:
         run_rows(rig, {"soak": soak})
-        return outcome(rig, "soak", {}, quick=order.quick)
+        return outcome(rig, "soak", {}, dry=dryness(order, rig.stand.setup.device))
