@@ -16,8 +16,8 @@ from liveoak.errors import Unavailable
 from liveoak.records import Sampling
 
 TOLERANCE = {torch.float32: 5e-5, torch.bfloat16: 0.1}
-COMPILED = ("llama", "gemma3")
-"""One kind of layer, and two."""
+COMPILED = (("llama", torch.float32), ("gemma3", torch.float32), ("qwen3", torch.float32), ("llama", torch.bfloat16))
+"""One kind of layer, and two of Gemma's."""
 
 
 def ask(ids: tuple[int, ...], slot: Slot | None = None, **sampling: Any) -> Request:
@@ -56,16 +56,17 @@ def test_steps_are_cached_decoding_of_every_family(family: str, dtype: torch.dty
     check_uncached(engine, mixed(engine), TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize("family", COMPILED)
-def test_compiled_steps_are_too(family: str) -> None:
-    engine = swift_engine(family, graphs=True)
+@pytest.mark.parametrize(("family", "dtype"), COMPILED)
+def test_compiled_steps_are_too(family: str, dtype: torch.dtype) -> None:
+    engine = swift_engine(family, graphs=True, dtype=dtype)
     taken = engine._stepper  # pyright: ignore[reportPrivateUsage]
     assert taken is not None and taken.compiled
-    compared = check_uncached(engine, mixed(engine), TOLERANCE[torch.float32])
-    plain = Decoder(swift_engine(family)).generate(mixed(swift_engine(family)))
-    assert [[drawn.id for drawn in each.drawn] for each in compared] == [
-        [drawn.id for drawn in each.drawn] for each in plain
-    ]
+    compared = check_uncached(engine, mixed(engine), TOLERANCE[dtype])
+    if dtype is torch.float32:  # bfloat16 rounds elsewhere in a graph, so that equally likely tokens may change places
+        plain = Decoder(swift_engine(family)).generate(mixed(swift_engine(family)))
+        assert [[drawn.id for drawn in each.drawn] for each in compared] == [
+            [drawn.id for drawn in each.drawn] for each in plain
+        ]
 
 
 def test_most_tokens_are_steps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,8 +79,9 @@ def test_most_tokens_are_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sizes[0] == 2
 
 
-def test_a_reply_is_the_same_to_the_bit_whoever_steps_or_reads_beside_it() -> None:
-    engine = swift_engine("llama", graphs=True)
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_a_reply_is_the_same_to_the_bit_whoever_steps_or_reads_beside_it(dtype: torch.dtype) -> None:
+    engine = swift_engine("llama", graphs=True, dtype=dtype)
     mine = ask(some_ids(21, 4), stirred(engine.bank, rank=4, seed=1), max_tokens=30, top_logprobs=3)
     alone = Decoder(engine).generate([mine])[0]
     broken = stirred(engine.bank, rank=4, seed=2)
