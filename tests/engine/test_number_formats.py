@@ -33,8 +33,9 @@ from tolerances import TOLERANCES
 from liveoak.adapters import Ours, Slot, load_snapshot, save_snapshot
 from liveoak.adapters.grouped import Grouping
 from liveoak.adapters.lowrank import Looped
+from liveoak.adapters.operators import DTYPES
 from liveoak.adapters.products import order_for
-from liveoak.engine import SLICE, Completion, Decoder, Engine, Request, Sequence, kernels
+from liveoak.engine import SLICE, Completion, Decoder, Engine, Request, Sequence
 from liveoak.engine import decoder as decoder_module
 from liveoak.learning.adam import AdamSettings
 from liveoak.learning.objective import Example, losses, normalisers, total
@@ -76,7 +77,7 @@ def test_each_way_is_what_it_is_called(way: Way) -> None:
 
 
 def test_what_this_processor_takes_is_among_them() -> None:
-    for dtype in kernels.DTYPES:
+    for dtype in DTYPES:
         assert any(way.ours and way.dtype is dtype and way.order is order_for(dtype) for way in WAYS)
 
 
