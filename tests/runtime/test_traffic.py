@@ -6,19 +6,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
-from small_life import chat, lesson, user
+from small_life import LOOK, chat, lesson, user
 
 from liveoak.adapters import digest
 from liveoak.config import GateSettings
 from liveoak.errors import LearningError, NotAllowed
 from liveoak.learning.learner import Learner, Report
 from liveoak.learning.lived import Lived
-from liveoak.records import Finished
+from liveoak.records import Finished, Message
 from liveoak.runtime import Runtime
 from liveoak.runtime.traffic import TRAFFIC
 from liveoak.signals import Source
 
 ASKED = "What is the word?"
+LONG = {"max_tokens": 64}
 
 
 def said(runtime: Runtime, **fields: object) -> Finished:
@@ -122,6 +123,22 @@ def test_what_others_say_is_not_learned_from(runtime: Runtime):
     assert (done.cursor, done.sessions, done.version) == (None, (), before)
     with pytest.raises(NotAllowed):
         runtime.learn_from_feedback(author="guest")
+
+
+@pytest.mark.parametrize(("author", "taught"), [("guest", {}), ("local", {"imitation": 4, "transition": 6})])
+def test_what_a_client_wrote_into_a_rewarded_session_teaches_only_from_a_teacher(
+    runtime: Runtime, author: str, taught: dict[str, int]
+):
+    """Anybody can send what "the assistant" said and what "the tool" answered; a teacher rewards another turn there."""
+    sent = [user("Hi"), Message(role="assistant", content="Arr"), user("Look")]
+    called = runtime.ask(chat(*sent, session="s", author=author, tools=(LOOK,), tool_choice="look", draw=LONG))
+    (call,) = called.message.tool_calls
+    sent += [called.message, Message(role="tool", content="a bear", tool_call_id=call.id), user(ASKED)]
+    reply = runtime.ask(chat(*sent, session="s", author=author, draw={"temperature": 1.0, "pattern": "[a-z]{4}"}))
+    runtime.feedback(turn=reply.turn, author="local", kind="reward", value=1.0)
+    done = runtime.learn_from_feedback()
+    assert done.report is not None
+    assert {"reward": 4, **taught} == done.report.credited
 
 
 def test_what_the_gate_refuses_is_not_served_and_recorded(start: Callable[..., Runtime]):

@@ -9,7 +9,7 @@ from lived import turn
 from liveoak.priors import ChatTokenizer
 from liveoak.priors.scratch import byte_tokenizer
 from liveoak.records import Feedback, Message, Origin, Session, ToolCall
-from liveoak.signals import Source, demonstrations, imitation
+from liveoak.signals import Source, demonstrations, imitation, origins_of
 
 ANN = Session(id="session_1", agent="oak", author="ann", created=0.0)
 TURNS = [
@@ -32,7 +32,7 @@ def test_a_teachers_trace_shows_its_demonstrated_turns_alone():
     assert found.source == Source(author="ann", kind="trace")
     assert found.turns == ("turn_3",)
     assert [message.content for message in found.messages] == ["two?", "three", "four?", "4"]
-    assert found.origins == (None, Origin.GIVEN, None, Origin.DEMONSTRATED)
+    assert found.origins == (Origin.GIVEN, Origin.GIVEN, Origin.GIVEN, Origin.DEMONSTRATED)
 
 
 def test_anybody_elses_conversation_shows_nothing():
@@ -45,7 +45,7 @@ def test_a_correction_stands_in_the_turns_place():
     assert found.source == Source(author="ben", kind="correction")
     assert found.turns == ("turn_1",)
     assert [message.content for message in found.messages] == ["two?", "2"]
-    assert found.origins == (None, Origin.DEMONSTRATED)
+    assert found.origins == (Origin.GIVEN, Origin.DEMONSTRATED)
 
 
 def test_the_latest_trusted_correction_counts():
@@ -70,6 +70,16 @@ def test_a_correction_of_a_call_is_a_reply_in_its_place():
     called = replace(TURNS[1], message=Message(role="assistant", content="", tool_calls=(call,)))
     (found,) = demonstrations(ANN, [TURNS[0], called], [correction("turn_1", "2")], set())
     assert found.messages[-1] == Message(role="assistant", content="2")
+
+
+def test_what_a_tool_is_said_to_have_answered_is_context_unless_a_teacher_says_it():
+    seen = [*TURNS[:2], turn(2, "tool", "a bear", Origin.OBSERVED), turn(3, "assistant", "4", Origin.DEMONSTRATED)]
+    whole = [Origin.GIVEN, Origin.ACTED, Origin.OBSERVED, Origin.GIVEN]
+    assert list(origins_of(ANN, seen, {"ann"})) == whole, "what was demonstrated is found apart, and counted once"
+    assert list(origins_of(ANN, seen, {"ben"})) == [Origin.GIVEN, Origin.ACTED, Origin.GIVEN, Origin.GIVEN]
+    for teachers, observed in (({"ann"}, Origin.OBSERVED), (set(), Origin.GIVEN)):
+        *_, right = demonstrations(ANN, seen, [correction("turn_3", "four")], teachers)
+        assert right.origins == (Origin.GIVEN, Origin.GIVEN, observed, Origin.DEMONSTRATED)
 
 
 def test_what_is_shown_is_credited_and_nothing_else():

@@ -32,6 +32,7 @@ from liveoak.signals import (
     RewardSettings,
     demonstrations,
     episode_of,
+    origins_of,
     reflection,
     teacher_of,
     tries,
@@ -189,7 +190,7 @@ class Traffic:
         if any(word.trusted and word.kind == "reward" for word in feedback):
             kept = self._fitting(turns)
             rendered = self._engine.tokenizer.render(
-                [turn.message for turn in kept], origins=[turn.origin for turn in kept]
+                [turn.message for turn in kept], origins=origins_of(session, kept, self._teachers)
             )
             told = reflection(tries(kept, feedback))
             found.append(self._one(id, episode_of(id, kept, rendered, feedback), told))

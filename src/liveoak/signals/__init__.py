@@ -21,6 +21,7 @@ from liveoak.signals.transition import (
     transition,
     wanted,
 )
+from liveoak.signals.trust import origins_of
 
 __all__ = [
     "Acted",
@@ -50,6 +51,7 @@ __all__ = [
     "informed",
     "learnability",
     "naive_transition",
+    "origins_of",
     "reflection",
     "residuals",
     "returns",

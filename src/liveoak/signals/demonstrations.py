@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from liveoak.records import Feedback, Message, Origin, Session, Turn
+from liveoak.signals.trust import origins_of
 
 DemonstrationKind = Literal["trace", "correction"]
 
@@ -27,7 +28,7 @@ class Demonstrated:
     turns: tuple[str, ...]
     """Ids of the turns that are imitated, or corrected."""
     messages: tuple[Message, ...]
-    origins: tuple[Origin | None, ...]
+    origins: tuple[Origin, ...]
 
 
 def demonstrations(
@@ -41,6 +42,7 @@ def demonstrations(
     is used, since it answered the turn that was wrong. A corrected turn is no part of its trace.
     """
     corrections = _corrections(feedback)
+    origins = tuple(_as_context(origin) for origin in origins_of(session, turns, teachers))
     shown = [turn for turn in turns if _is_shown(turn) and turn.id not in corrections]
     found: list[Demonstrated] = []
     if shown and session.author in teachers:
@@ -51,20 +53,22 @@ def demonstrations(
                 source=Source(author=session.author, kind="trace"),
                 turns=tuple(turn.id for turn in shown),
                 messages=tuple(turn.message for turn in turns[:last]),
-                origins=tuple(Origin.DEMONSTRATED if turn.id in ids else _lived(turn) for turn in turns[:last]),
+                origins=tuple(
+                    Origin.DEMONSTRATED if turn.id in ids else origin
+                    for turn, origin in zip(turns[:last], origins, strict=False)
+                ),
             )
         )
     for place, turn in enumerate(turns):
         word = corrections.get(turn.id)
         if word is not None and turn.message.role == "assistant":
             right = replace(turn.message, content=word.text or "", tool_calls=())
-            before = turns[:place]
             found.append(
                 Demonstrated(
                     source=Source(author=word.author, kind="correction"),
                     turns=(turn.id,),
-                    messages=(*(earlier.message for earlier in before), right),
-                    origins=(*(_lived(earlier) for earlier in before), Origin.DEMONSTRATED),
+                    messages=(*(earlier.message for earlier in turns[:place]), right),
+                    origins=(*origins[:place], Origin.DEMONSTRATED),
                 )
             )
     return tuple(found)
@@ -79,6 +83,6 @@ def _is_shown(turn: Turn) -> bool:
     return turn.origin is Origin.DEMONSTRATED and turn.message.role == "assistant"
 
 
-def _lived(turn: Turn) -> Origin | None:
-    """As context: whoever wrote an assistant's turn, here it is not to be imitated."""
-    return Origin.GIVEN if turn.message.role == "assistant" else None
+def _as_context(origin: Origin) -> Origin:
+    """What the agent did is learned from where the session is rewarded; here it is no part of what is shown."""
+    return Origin.GIVEN if origin is Origin.ACTED else origin
