@@ -72,6 +72,8 @@ class Settings(BaseModel):
     """Longest lesson, in tokens; a longer text is read in windows of at most so many."""
     max_text_tokens: int = Field(default=524288, ge=1)
     """Longest text, in tokens."""
+    harvest_sessions: int = Field(default=32, ge=1)
+    """Most sessions whose feedback is learned from at once; the next call takes those that are left."""
     learn_overflow: Literal["off", "on"] = "off"
     """Chats longer than the context: off refuses them, on studies what leaves it into the session's fast weights."""
     adapter_memory_mib: int = Field(default=1024, ge=0)

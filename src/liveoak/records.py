@@ -6,6 +6,7 @@ Times are seconds since the epoch, token ranges are half open, log-probabilities
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
@@ -251,6 +252,24 @@ class Version:
     """Every lesson it was made from, oldest first."""
     verdict: Verdict | None = None
     """None for the first version, which is the prior itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Harvest:
+    """What came of learning from what trusted people said of served turns."""
+
+    sessions: tuple[str, ...]
+    """Those that were learned from."""
+    left: int
+    """Sessions of which something new was said, and that wait for the next harvest."""
+    version: str
+    """Served from now on."""
+    credited: Mapping[str, int]
+    """Tokens that were learned from, by signal."""
+    refused: tuple[str, ...]
+    """For each source of demonstrations that was refused, why."""
+    proof: Proof | None
+    """Named after the last of the lessons that stand for the sessions. None: nothing new was said that teaches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

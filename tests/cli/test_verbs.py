@@ -106,6 +106,30 @@ def test_a_session_is_consolidated(cli: Cli, document: Path) -> None:
     assert cli("versions", "consolidate", "nobody").code == 3
 
 
+def test_what_was_said_of_a_reply_is_learned(cli: Cli, host: ScriptedHost) -> None:
+    def correct(text: str) -> None:
+        turn = cli("ask", QUESTION, "--json").json["turn"]
+        host.feedback(turn=turn, author="local", kind="correction", text=text)
+
+    correct("Ada has it.")
+    told = cli("learn", "--from-feedback")
+    assert told.code == 0 and "1 sessions were learned from, 0 wait" in told.out
+    assert "recall (of 4" in told.out, "the proof, as of a lesson"
+    assert cli("ask", QUESTION).out == "Ada has it.\n"
+    again = cli("learn", "--from-feedback")
+    assert again.code == 0 and again.out == f"nothing new was said of replies; version {host.current().id} stays\n"
+    assert cli("learn", "--from-feedback", "--json").json["proof"] is None
+    correct("refused")
+    refused = cli("learn", "--from-feedback", "--json")
+    assert refused.code == 7 and refused.json["proof"]["verdict"]["kept"] is False
+    assert cli("learn", "--from-feedback", "--author", "eve").code == 2
+
+
+def test_learn_needs_files_or_feedback(cli: Cli, document: Path) -> None:
+    for arguments in ([], ["--from-feedback", str(document)], ["--from-feedback", "--session", "s"]):
+        assert cli("learn", *arguments).code == 2, arguments
+
+
 def test_versions_are_shown_and_promoted(cli: Cli, document: Path) -> None:
     [learned] = cli("learn", str(document), "--json").json["lessons"]
     version = learned["proof"]["version"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from record_samples import a_proof, a_session, lessons, proofs, times
+from record_samples import a_proof, a_session, a_turn, feedback_on, lessons, proofs, times
 
 from liveoak.errors import Conflict, NotFound, UserError
 from liveoak.experience import Experience, LessonRecord
@@ -63,6 +63,28 @@ def test_the_proof_is_of_this_lesson(experience: Experience) -> None:
     teach(experience)
     with pytest.raises(UserError, match="'other'"):
         experience.finish_lesson("l", a_proof("other"))
+
+
+def test_a_harvest_ends_its_lessons_and_takes_its_feedback_or_neither(experience: Experience) -> None:
+    for name in ("s", "t"):
+        experience.add_session(a_session(name))
+        experience.append(a_turn(session=name))
+        teach(experience, replace(TREES, id=name), name)
+    for id, turn, trusted in (("1", "t-0", True), ("2", "s-0", True), ("3", "t-0", True), ("4", "s-0", False)):
+        experience.add_feedback(feedback_on(turn, id, trusted=trusted))
+    waiting = {"t": ["1", "3"], "s": ["2"]}
+    assert experience.unharvested("oak") == waiting
+    assert experience.unharvested("elm") == {}
+    with pytest.raises(NotFound):
+        experience.finish_harvest(["1", "3"], [a_proof("t"), a_proof("nobody")])
+    assert experience.unharvested("oak") == waiting
+    assert experience.lesson("t").status == "waiting"
+    experience.finish_harvest(["1", "3"], [a_proof("t")])
+    assert experience.unharvested("oak") == {"s": ["2"]}
+    assert experience.lesson("t").status == "kept"
+    experience.finish_harvest([])
+    experience.confirm_feedback("4")
+    assert experience.unharvested("oak") == {"s": ["2", "4"]}
 
 
 def test_unknown_lessons_and_sessions(experience: Experience) -> None:

@@ -5,11 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from record_samples import a_session
+from sqlalchemy import create_engine, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -53,10 +55,35 @@ def test_a_store_of_a_newer_liveoak(tmp_path: Path) -> None:
     connection.execute(f"UPDATE {REVISION_TABLE} SET version_num = '0999'")
     connection.commit()
     before = list(connection.iterdump())
-    with pytest.raises(Conflict, match="'0999', written by a newer liveoak; this one knows up to '0002'"):
+    with pytest.raises(Conflict, match=f"'0999', written by a newer liveoak; this one knows up to '{REVISION}'"):
         Experience(store)
     assert list(connection.iterdump()) == before
     connection.close()
+
+
+def test_an_older_store_is_brought_up_to_date_with_what_is_in_it(tmp_path: Path) -> None:
+    store = tmp_path / "experience.db"
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    with create_engine(f"sqlite:///{store}").begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        connection.execute(text("INSERT INTO sessions (id, agent, author, created) VALUES ('s', 'oak', 'ann', 1)"))
+        connection.execute(
+            text(
+                """INSERT INTO turns (id, session, "index", origin, created, message, ids, logprobs)
+                VALUES ('t', 's', 0, 'given', 1, '{"role": "user", "content": "Hi"}', '', '')"""
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO feedback (id, turn, author, kind, created, value, trusted) "
+                "VALUES ('f', 't', 'ann', 'reward', 1, 1, 1)"
+            )
+        )
+    with Experience(store) as experience:
+        assert [said.id for said in experience.feedback(session="s")] == ["f"]
+        assert experience.unharvested("oak") == {"s": ["f"]}
 
 
 def test_somebody_elses_database(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -10,13 +12,12 @@ from small_life import LOOK, chat, lesson, user
 
 from liveoak.adapters import digest
 from liveoak.config import GateSettings
-from liveoak.errors import LearningError, NotAllowed
+from liveoak.errors import LearningError, NotAllowed, StorageError
 from liveoak.learning.learner import Learner, Report
 from liveoak.learning.lived import Lived
-from liveoak.records import Finished, Message
-from liveoak.runtime import Runtime
+from liveoak.records import Finished, Harvest, Message
+from liveoak.runtime import Progress, Runtime
 from liveoak.runtime.traffic import TRAFFIC
-from liveoak.signals import Source
 
 ASKED = "What is the word?"
 LONG = {"max_tokens": 64}
@@ -26,6 +27,10 @@ def said(runtime: Runtime, **fields: object) -> Finished:
     """A reply that can be read back: a random prior's bytes seldom are text."""
     drawn = {"temperature": 1.0, "max_tokens": 6, "pattern": "[a-z]{4}", "seed": hash_of(fields)}
     return runtime.ask(chat(ASKED, draw=drawn, **fields))
+
+
+def reward(runtime: Runtime, session: str, value: float = 1.0) -> None:
+    runtime.feedback(turn=said(runtime, session=session).turn, author="local", kind="reward", value=value)
 
 
 def hash_of(fields: dict[str, object]) -> int:
@@ -45,7 +50,7 @@ def test_a_reward_makes_what_was_said_likelier_and_a_bad_one_less(runtime: Runti
     runtime.feedback(turn=bad.turn, author="local", kind="reward", value=-1.0)
     parent = runtime.current().id
     done = runtime.learn_from_feedback()
-    assert done.verdict is not None and done.verdict.kept
+    assert done.proof is not None and done.proof.verdict.kept
     assert done.version == runtime.current().id != parent
     assert set(done.sessions) == {"good", "bad"}
     after = [likelihood(runtime, turn.message.content) for turn in turns]
@@ -62,8 +67,7 @@ def test_a_correction_is_imitated_in_the_place_of_what_it_corrects(runtime: Runt
     before = likelihood(runtime, "Ahoy")
     runtime.feedback(turn=reply.turn, author="local", kind="correction", text="Ahoy")
     done = runtime.learn_from_feedback()
-    assert done.report is not None and done.report.credited["imitation"] == len("Ahoy") + 1
-    assert done.report.standing == {Source(author="local", kind="correction"): 1}, "by who corrected"
+    assert done.credited == {"imitation": len("Ahoy") + 1} and done.refused == ()
     assert likelihood(runtime, "Ahoy") > before
     (record,) = runtime.experience.lessons(session="s")
     assert record.status == "kept" and record.proof is not None
@@ -83,16 +87,14 @@ def test_what_was_said_of_a_reply_is_distilled_by_an_earlier_version(runtime: Ru
 
     monkeypatch.setattr(Learner, "learn", watched)
     distilling = replace(TRAFFIC, reward=False, transition="off", imitation=False, distillation=True)
-    cursor = None
     for name in ("first", "second"):
         reply = said(runtime, session=name)
         runtime.feedback(turn=reply.turn, author="local", kind="reward", value=-1.0)
         runtime.feedback(turn=reply.turn, author="local", kind="comment", text="Too long.")
         runtime.feedback(turn=reply.turn, author="guest", kind="comment", text="Nonsense.")
-        done = runtime.learn_from_feedback(cursor, learning=distilling)
-        cursor = done.cursor
-        assert done.report is not None and set(done.report.credited) == {"distillation"}
-        assert done.verdict is not None and done.verdict.kept
+        done = runtime.learn_from_feedback(learning=distilling)
+        assert set(done.credited) == {"distillation"}
+        assert done.proof is not None and done.proof.verdict.kept
     assert [text.splitlines()[1:] for text in told] == [
         ["Rewarded with -1.00, from -1 to 1.", "Said of it: Too long."]
     ] * 2
@@ -101,18 +103,88 @@ def test_what_was_said_of_a_reply_is_distilled_by_an_earlier_version(runtime: Ru
     assert digest(first) == digest(second) != digest(learners[0].slot)
 
 
-def test_each_feedback_is_learned_from_once(runtime: Runtime):
-    first = said(runtime, session="s")
-    runtime.feedback(turn=first.turn, author="local", kind="reward", value=1.0)
+def test_each_feedback_is_learned_from_once(start: Callable[..., Runtime]):
+    runtime = start()
+    reward(runtime, "s")
     one = runtime.learn_from_feedback()
-    again = runtime.learn_from_feedback(one.cursor)
-    assert (again.version, again.sessions, again.verdict) == (one.version, (), None)
-    assert again.cursor == one.cursor
-    second = said(runtime, session="t")
-    runtime.feedback(turn=second.turn, author="local", kind="reward", value=1.0)
-    two = runtime.learn_from_feedback(one.cursor)
+    assert (one.sessions, one.left) == (("s",), 0)
+    runtime.close()
+    runtime = start()
+    again = runtime.learn_from_feedback()
+    assert (again.version, again.sessions, again.left, again.proof) == (one.version, (), 0, None)
+    assert len(runtime.experience.lessons()) == 1
+    reward(runtime, "t")
+    two = runtime.learn_from_feedback()
     assert two.sessions == ("t",)
     assert [version.id for version in runtime.versions()][-2:] == [one.version, two.version]
+    reward(runtime, "s", -1.0)
+    assert runtime.learn_from_feedback().sessions == ("s",), "something new was said of it"
+
+
+def test_one_call_takes_so_many_sessions_and_the_next_the_others(start: Callable[..., Runtime]):
+    runtime = start(harvest_sessions=2)
+    for name in ("c", "a", "b"):
+        reward(runtime, name)
+    reward(runtime, "c", -1.0)
+    harvests = [runtime.learn_from_feedback() for _ in range(3)]
+    assert [(one.sessions, one.left) for one in harvests] == [(("c", "a"), 1), (("b",), 0), ((), 0)]
+
+
+def test_what_is_let_out_of_quarantine_is_learned_from_then(runtime: Runtime):
+    reply = said(runtime, session="s", author="guest")
+    given = runtime.feedback(turn=reply.turn, author="guest", kind="reward", value=1.0)
+    reward(runtime, "t")
+    assert runtime.learn_from_feedback().sessions == ("t",)
+    runtime.experience.confirm_feedback(given.id)
+    assert runtime.learn_from_feedback().sessions == ("s",)
+
+
+@pytest.mark.parametrize("error", [LearningError("the loss became nan"), StorageError("full"), RuntimeError("broken")])
+def test_a_harvest_that_fails_is_made_again(runtime: Runtime, monkeypatch: pytest.MonkeyPatch, error: Exception):
+    """Served by nothing of it, though the version was there already when the proof could not be recorded."""
+    reward(runtime, "s")
+    before = runtime.current()
+
+    def broken(*_: object, **__: object) -> None:
+        raise error
+
+    if isinstance(error, StorageError):
+        monkeypatch.setattr(runtime.experience, "finish_harvest", broken)
+    else:
+        monkeypatch.setattr(Learner, "learn", broken)
+    with pytest.raises(type(error), match=str(error)):
+        runtime.learn_from_feedback()
+    assert runtime.current() == before
+    monkeypatch.undo()
+    assert runtime.learn_from_feedback().sessions == ("s",)
+    assert [record.status for record in runtime.experience.lessons()] == ["failed", "kept"]
+
+
+def test_a_harvest_waits_for_the_lesson_under_way(runtime: Runtime, monkeypatch: pytest.MonkeyPatch):
+    """Else one of them would find that what is served changed meanwhile."""
+    reward(runtime, "s")
+    studying, harvested = threading.Event(), list[Harvest]()
+    harvest = threading.Thread(target=lambda: harvested.append(runtime.learn_from_feedback()))
+
+    def told(progress: Progress) -> None:
+        if progress.stage == "study" and not studying.is_set():
+            studying.set()
+            harvest.start()
+            while not runtime._school._waiting:  # pyright: ignore[reportPrivateUsage]
+                time.sleep(0.001)
+
+    proof = runtime.learn(lesson("first"), on_progress=told)
+    harvest.join(60)
+    (done,) = harvested
+    assert done.proof is not None and done.proof.parent == proof.version
+    assert runtime.current().id == done.version
+
+
+def test_a_harvest_tells_its_progress(runtime: Runtime):
+    reward(runtime, "s")
+    told: list[Progress] = []
+    runtime.learn_from_feedback(on_progress=told.append)
+    assert [(one.stage, one.done) for one in told] == [("read", 0), ("study", 0), ("gate", 0), ("gate", 1)]
 
 
 def test_what_others_say_is_not_learned_from(runtime: Runtime):
@@ -120,7 +192,7 @@ def test_what_others_say_is_not_learned_from(runtime: Runtime):
     runtime.feedback(turn=reply.turn, author="guest", kind="reward", value=1.0)
     before = runtime.current().id
     done = runtime.learn_from_feedback()
-    assert (done.cursor, done.sessions, done.version) == (None, (), before)
+    assert (done.sessions, done.version) == ((), before)
     with pytest.raises(NotAllowed):
         runtime.learn_from_feedback(author="guest")
 
@@ -137,8 +209,7 @@ def test_what_a_client_wrote_into_a_rewarded_session_teaches_only_from_a_teacher
     reply = runtime.ask(chat(*sent, session="s", author=author, draw={"temperature": 1.0, "pattern": "[a-z]{4}"}))
     runtime.feedback(turn=reply.turn, author="local", kind="reward", value=1.0)
     done = runtime.learn_from_feedback()
-    assert done.report is not None
-    assert {"reward": 4, **taught} == done.report.credited
+    assert done.credited == {"reward": 4, **taught}
 
 
 def test_what_the_gate_refuses_is_not_served_and_recorded(start: Callable[..., Runtime]):
@@ -147,9 +218,10 @@ def test_what_the_gate_refuses_is_not_served_and_recorded(start: Callable[..., R
     runtime.feedback(turn=reply.turn, author="local", kind="reward", value=1.0)
     before = runtime.current().id
     done = runtime.learn_from_feedback()
-    assert done.verdict is not None and not done.verdict.kept
+    assert done.proof is not None and not done.proof.verdict.kept
     assert done.version == runtime.current().id == before
     assert [record.status for record in runtime.experience.lessons(session="s")] == ["refused"]
+    assert runtime.learn_from_feedback().sessions == (), "a refusal is an answer too"
 
 
 def test_a_reward_of_nothing_is_an_error_with_its_reason(runtime: Runtime):
@@ -159,6 +231,7 @@ def test_a_reward_of_nothing_is_an_error_with_its_reason(runtime: Runtime):
         runtime.learn_from_feedback()
     assert [record.status for record in runtime.experience.lessons(session="s")] == ["failed"]
     assert runtime.current().parent is None
+    assert runtime.learn_from_feedback().sessions == (), "it would teach nothing the next time either"
 
 
 def test_replies_that_cannot_be_found_again_are_named(runtime: Runtime):

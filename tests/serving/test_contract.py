@@ -117,6 +117,18 @@ def test_feedback_is_trusted_by_author(any_client: openai.OpenAI) -> None:
     assert (stranger["author"], stranger["trusted"], stranger["text"]) == ("eve", False, "no")
 
 
+def test_what_was_said_is_learned_from_once(any_client: openai.OpenAI) -> None:
+    said = {"messages": SAY, "max_tokens": 1, "extra_body": {"session": "corrected"}}
+    turn = any_client.chat.completions.create(model="agent", **said).model_extra["liveoak"]["turn"]
+    url = f"{any_client.base_url}feedback"
+    httpx.post(url, json={"turn": turn, "kind": "correction", "text": "Ahoy"})
+    told = [httpx.post(f"{url}/learn", json={}, timeout=60).json() for _ in range(2)]
+    assert [one["sessions"][-1:] for one in told] == [["corrected"], []]
+    assert told[0]["credited"]["imitation"] > 0
+    assert told[0]["version"] == told[0]["proof"]["version"] == told[1]["version"]
+    assert told[1]["proof"] is None
+
+
 def test_models_are_the_agent_and_its_versions(any_client: openai.OpenAI) -> None:
     names = [model.id for model in any_client.models.list()]
     current = httpx.get(f"{any_client.base_url}versions").json()["current"]

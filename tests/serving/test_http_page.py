@@ -8,7 +8,7 @@ from pathlib import Path
 from liveoak.config import Settings
 from liveoak.serving import create_app
 from liveoak.serving.scripted import ScriptedHost
-from liveoak.serving.wire import FeedbackBody, LearnBody, RollbackBody
+from liveoak.serving.wire import FeedbackBody, HarvestBody, LearnBody, RollbackBody
 
 PAGE = (Path(__file__).parents[2] / "docs" / "http.md").read_text(encoding="utf-8")
 
@@ -21,6 +21,6 @@ def test_every_path_is_told(tmp_path: Path) -> None:
 
 
 def test_every_field_of_the_small_bodies_is_told() -> None:
-    for body in (LearnBody, FeedbackBody, RollbackBody):
+    for body in (LearnBody, FeedbackBody, HarvestBody, RollbackBody):
         for field in body.model_fields:
             assert f"`{field}`" in PAGE or f'"{field}"' in PAGE, f"{body.__name__}.{field}"

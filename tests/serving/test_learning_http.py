@@ -13,7 +13,7 @@ import openai
 import pytest
 from pydantic import TypeAdapter
 
-from liveoak.records import QA, Lesson, Proof, Version
+from liveoak.records import QA, Harvest, Lesson, Proof, Version
 from liveoak.serving.encoding import as_json, json_text
 from liveoak.serving.learn_routes import MOST_LESSONS
 from liveoak.serving.scripted import IGNORANCE, ScriptedHost
@@ -66,6 +66,31 @@ def test_a_consolidation_tells_its_progress(http: httpx.Client) -> None:
     told = http.post("/v1/versions/consolidate", json={"session": "mine", "stream": True}).text
     names = [line.removeprefix("event: ") for line in told.splitlines() if line.startswith("event: ")]
     assert names == ["progress", "proof"]
+    assert told.rstrip().endswith("data: [DONE]")
+
+
+def test_what_was_said_of_a_reply_is_learned_from_once(http: httpx.Client, client: openai.OpenAI) -> None:
+    reply = client.chat.completions.create(model="agent", messages=[{"role": "user", "content": QUESTION}])
+    turn = getattr(reply, "liveoak")["turn"]  # noqa: B009
+    http.post("/v1/feedback", json={"turn": turn, "kind": "correction", "text": "Ada has it."})
+    refused = http.post("/v1/feedback/learn", json={}, headers={"X-Liveoak-Author": "eve"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "not_allowed")
+    answer = http.post("/v1/feedback/learn", json={})
+    assert answer.status_code == 200
+    told = TypeAdapter(Harvest).validate_python(answer.json())
+    assert told.proof is not None and told.proof.verdict.kept and told.credited["imitation"] > 0
+    assert answer.headers["x-liveoak-version"] == told.version == told.proof.version
+    assert ask(client) == "Ada has it."
+    again = http.post("/v1/feedback/learn", json={}).json()
+    assert (again["sessions"], again["version"], again["proof"]) == ([], told.version, None)
+
+
+def test_a_harvest_tells_its_progress(http: httpx.Client, client: openai.OpenAI) -> None:
+    reply = client.chat.completions.create(model="agent", messages=[{"role": "user", "content": QUESTION}])
+    turn = getattr(reply, "liveoak")["turn"]  # noqa: B009
+    http.post("/v1/feedback", json={"turn": turn, "kind": "correction", "text": "Ada has it."})
+    told = http.post("/v1/feedback/learn", json={"stream": True}).text
+    assert [line for line in told.splitlines() if line.startswith("event: ")] == ["event: progress", "event: harvest"]
     assert told.rstrip().endswith("data: [DONE]")
 
 

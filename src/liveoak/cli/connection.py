@@ -19,7 +19,7 @@ from liveoak.cli.options import Options
 from liveoak.cli.screen import loading
 from liveoak.config import Settings
 from liveoak.errors import Conflict, Unavailable
-from liveoak.records import Chat, Lesson, Note, Proof, ReplyEvent, Session, Turn, Version
+from liveoak.records import Chat, Harvest, Lesson, Note, Proof, ReplyEvent, Session, Turn, Version
 
 OnProgress = Callable[[str, int, int], None]
 """Told the stage, what is done of it, and how much it is in all."""
@@ -78,6 +78,7 @@ class Connection(Books, Protocol):
 
     def learn(self, lesson: Lesson, *, session: str | None, on_progress: OnProgress) -> Proof: ...
     def consolidate(self, session: str, *, on_progress: OnProgress) -> Proof: ...
+    def learn_from_feedback(self, *, on_progress: OnProgress) -> Harvest: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from liveoak.cli.connection import OnProgress, SessionRecord, stage_of
 from liveoak.cli.ondisk import record_of
 from liveoak.cli.screen import OnFetch
 from liveoak.config import Settings
-from liveoak.records import Chat, Failed, Finished, Lesson, Proof, ReplyEvent, Session, Version
+from liveoak.records import Chat, Failed, Finished, Harvest, Lesson, Proof, ReplyEvent, Session, Version
 
 
 class Local:
@@ -60,6 +60,12 @@ class Local:
     def consolidate(self, session: str, *, on_progress: OnProgress) -> Proof:
         return self._runtime.consolidate(
             session,
+            author=self.author,
+            on_progress=lambda step: on_progress(stage_of(step.stage, step.note), step.done, step.total),
+        )
+
+    def learn_from_feedback(self, *, on_progress: OnProgress) -> Harvest:
+        return self._runtime.learn_from_feedback(
             author=self.author,
             on_progress=lambda step: on_progress(stage_of(step.stage, step.note), step.done, step.total),
         )

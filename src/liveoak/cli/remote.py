@@ -20,6 +20,7 @@ from liveoak.records import (
     Chat,
     Delta,
     Finished,
+    Harvest,
     Learned,
     LearnStarted,
     Lesson,
@@ -110,15 +111,22 @@ class Remote:
             "session": session,
             "stream": True,
         }
-        return self._proved("/v1/learn", body, on_progress)
+        return _proof(self._ended("proof", "/v1/learn", body, on_progress))
 
     def consolidate(self, session: str, *, on_progress: OnProgress) -> Proof:
-        return self._proved("/v1/versions/consolidate", {"session": session, "stream": True}, on_progress)
+        body = {"session": session, "stream": True}
+        return _proof(self._ended("proof", "/v1/versions/consolidate", body, on_progress))
 
-    def _proved(self, path: str, body: dict[str, Any], on_progress: OnProgress) -> Proof:
+    def learn_from_feedback(self, *, on_progress: OnProgress) -> Harvest:
+        told = self._ended("harvest", "/v1/feedback/learn", {"stream": True}, on_progress)
+        proof = None if told["proof"] is None else _proof(told["proof"])
+        return _as(Harvest, {**told, "proof": proof})
+
+    def _ended(self, end: str, path: str, body: dict[str, Any], on_progress: OnProgress) -> Any:
+        """The value of the event that ends a study."""
         for name, value in self._events(path, body):
-            if name == "proof":
-                return _proof(value)
+            if name == end:
+                return value
             on_progress(stage_of(value["stage"], value["note"]), value["done"], value["total"])
         raise Unavailable(f"the server at {self._url} went away before the lesson was through; see `liveoak versions`")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select, update
+from collections.abc import Collection
+
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from liveoak.errors import Conflict, UserError
 from liveoak.experience import schema
@@ -122,6 +124,26 @@ def feedback(
     if not found and turn is not None:
         needed(connection, _turns, turn)
     return [to_feedback(row) for row in found]
+
+
+def unharvested(connection: Connection, agent: str) -> dict[str, list[str]]:
+    query = (
+        select(_turns.c.session, _feedback.c.id)
+        .join(_turns, _turns.c.id == _feedback.c.turn)
+        .join(_sessions, _sessions.c.id == _turns.c.session)
+        .where(_sessions.c.agent == agent, _feedback.c.trusted.is_(True), _feedback.c.harvested.is_(False))
+        .order_by(_feedback.c.seq)
+    )
+    found: dict[str, list[str]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row[0], []).append(row[1])
+    return found
+
+
+def harvest(connection: Connection, ids: Collection[str]) -> None:
+    if ids:
+        marked = update(_feedback).where(_feedback.c.id == bindparam("word")).values(harvested=True)
+        connection.execute(marked, [{"word": id} for id in ids])
 
 
 def not_negative(name: str, value: int | None) -> int | None:

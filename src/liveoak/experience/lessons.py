@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, select, update
@@ -12,6 +13,7 @@ from liveoak.experience.access import add, already, needed, rows
 from liveoak.experience.conversations import not_negative
 from liveoak.experience.entries import LessonRecord, LessonStatus
 from liveoak.experience.rows import Row, from_lesson, to_lesson
+from liveoak.records import Proof
 
 _lessons = schema.lessons
 
@@ -23,6 +25,14 @@ def add_lesson(connection: Connection, record: LessonRecord) -> None:
     if record.session is not None:
         needed(connection, schema.sessions, record.session)
     add(connection, _lessons, row)
+
+
+def finish(connection: Connection, proof: Proof) -> LessonRecord:
+    """Kept or refused, as the proof's verdict says."""
+    status: LessonStatus = "kept" if proof.verdict.kept else "refused"
+    record = replace(lesson(connection, proof.lesson), status=status, proof=proof, error=None)
+    settle(connection, record)
+    return record
 
 
 def settle(connection: Connection, record: LessonRecord) -> None:

@@ -20,9 +20,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
-REVISION = "0002"
+REVISION = "0003"
 """The last migration. A test holds it against the migrations folder."""
 
 REVISION_TABLE = "experience_schema"
@@ -94,6 +95,7 @@ feedback = Table(
     Column("value", Double),
     Column("text", Text),
     Column("trusted", Boolean, nullable=False, index=True),
+    Column("harvested", Boolean, nullable=False, index=True, server_default=false()),
     sqlite_autoincrement=True,
 )
 

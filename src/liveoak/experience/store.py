@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -151,6 +151,18 @@ class Experience:
                 connection, turn=None, trusted=trusted, session=session, author=author, limit=limit
             )
 
+    def unharvested(self, agent: str) -> dict[str, list[str]]:
+        """Ids of the trusted feedback that no harvest has taken, by session; who has waited longest comes first."""
+        with self._database.read() as connection:
+            return conversations.unharvested(connection, agent)
+
+    def finish_harvest(self, feedback: Collection[str], proofs: Sequence[Proof] = ()) -> None:
+        """The feedback is not harvested again, and the lessons of these proofs have ended: all of it or nothing."""
+        with self._database.write() as connection:
+            for proof in proofs:
+                lessons.finish(connection, proof)
+            conversations.harvest(connection, feedback)
+
     # Notes
 
     def add_note(self, note: Note, dropped: Collection[str] = ()) -> None:
@@ -176,10 +188,7 @@ class Experience:
         if proof.lesson != id:
             raise UserError(f"proof of lesson {proof.lesson!r} given for lesson {id!r}; expected its own proof")
         with self._database.write() as connection:
-            status: LessonStatus = "kept" if proof.verdict.kept else "refused"
-            record = replace(lessons.lesson(connection, id), status=status, proof=proof, error=None)
-            lessons.settle(connection, record)
-            return record
+            return lessons.finish(connection, proof)
 
     def fail_lesson(self, id: str, error: str) -> LessonRecord:
         with self._database.write() as connection:

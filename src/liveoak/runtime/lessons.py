@@ -1,4 +1,7 @@
-"""The one path of a lesson: recorded, studied, gated, served or refused. All four doors end here."""
+"""The one path of a lesson: recorded, studied, gated, served or refused. All four doors end here.
+
+Whatever else writes the agent's weights takes its turn among the lessons.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from liveoak.config import Settings
 from liveoak.engine import Decoder, Engine
@@ -20,6 +24,7 @@ from liveoak.records import Lesson, Proof
 from liveoak.runtime.teaching import OnProgress, Order, Progress, Teacher, teaches
 from liveoak.worlds import normalised
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 _TOPIC = 80
@@ -29,15 +34,17 @@ _CHARACTERS = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Task:
-    lesson: Lesson
-    """What the order is recorded as."""
+    name: str
+    """The lesson, or what else is learned from."""
     session: str | None
-    order: Callable[[], Order]
-    """Made when its turn comes, from what is served then."""
+    """Whose weights it writes; None: the agent's own."""
     short: bool
     """It is read in one window, so that it may cut in on a long text."""
-    on_progress: OnProgress
-    result: Future[Proof]
+    work: Callable[[Callable[[], None]], Any]
+    """Done when its turn comes; told what may be done between two windows."""
+    failed: Callable[[Exception], object]
+    """Records why it failed."""
+    result: Future[Any] = field(default_factory=Future[Any])
 
 
 class School:
@@ -62,7 +69,7 @@ class School:
         self._experience, self._chain = experience, chain
         self._teacher = Teacher(settings, recipe, engine=engine, decoder=decoder, experience=experience, chain=chain)
         self.studying: str | None = None
-        """The lesson under way."""
+        """The lesson under way, or what else is learned from."""
         self._waiting: list[_Task] = []
         self._closed = False
         self._door = threading.Condition()
@@ -110,6 +117,13 @@ class School:
             lesson, session, None, author, lambda: self._consolidation(lesson, session), False, on_progress
         )
 
+    def in_turn(self, name: str, work: Callable[[OnProgress], T], *, on_progress: OnProgress | None) -> T:
+        """Do what writes the agent's own weights and is no lesson, when its turn comes among the lessons, and wait."""
+        tell = _harmless(on_progress)
+        return self._wait_for(
+            _Task(name=name, session=None, short=False, work=lambda _: work(tell), failed=lambda _: None)
+        )
+
     def close(self) -> None:
         """Finish the lesson under way; those that wait are told."""
         with self._door:
@@ -129,14 +143,18 @@ class School:
     ) -> Proof:
         """Record a lesson as the session's `of`, queue what writes the weights of `session`, and wait."""
         self._experience.add_lesson(lesson, session=of, author=author, created=self._clock())
-        task = _Task(
-            lesson=lesson,
-            session=session,
-            order=order,
-            short=short,
-            on_progress=_harmless(on_progress),
-            result=Future(),
+        tell = _harmless(on_progress)
+        return self._wait_for(
+            _Task(
+                name=lesson.id,
+                session=session,
+                short=short,
+                work=lambda between: self._teacher.teach(order(), tell, between),
+                failed=lambda error: self._experience.fail_lesson(lesson.id, str(error) or type(error).__name__),
+            )
         )
+
+    def _wait_for(self, task: _Task) -> Any:
         with self._door:
             if not self._closed:
                 self._waiting.append(task)
@@ -220,13 +238,13 @@ class School:
             self._carry_out(task)
 
     def _carry_out(self, task: _Task) -> None:
-        before, self.studying = self.studying, task.lesson.id
+        before, self.studying = self.studying, task.name
         try:
-            proof = self._teacher.teach(task.order(), task.on_progress, lambda: self._between_windows(task))
+            done = task.work(lambda: self._between_windows(task))
         except Exception as error:  # the border: a lesson that fails must not end the learner
             self._fail(task, error)
         else:
-            task.result.set_result(proof)
+            task.result.set_result(done)
         finally:
             self.studying = before
 
@@ -234,7 +252,7 @@ class School:
         # Where the record itself is what failed, or the lesson was erased meanwhile, the caller hears the first error:
         # whatever else goes wrong here, somebody waits for it.
         with contextlib.suppress(Exception):
-            self._experience.fail_lesson(task.lesson.id, str(error) or type(error).__name__)
+            task.failed(error)
         task.result.set_exception(error)
 
 

@@ -28,6 +28,7 @@ from liveoak.records import (
     Feedback,
     FeedbackKind,
     Finished,
+    Harvest,
     Lesson,
     Message,
     Note,
@@ -46,7 +47,7 @@ from liveoak.runtime.replies import Asked, Reply, Speaker
 from liveoak.runtime.rights import Rights
 from liveoak.runtime.teaching import Progress
 from liveoak.runtime.tools import offered
-from liveoak.runtime.traffic import TRAFFIC, Harvest, Traffic
+from liveoak.runtime.traffic import TRAFFIC, Traffic
 
 _STUDY_TOKENS = 8192
 """Cache of a lesson's own questions, in tokens."""
@@ -95,11 +96,12 @@ class Runtime:
                 room=settings.adapter_memory_mib * 2**20,
             )
             scheduler.serve(self._decoder)
+            study = Decoder(self._engine, kind="study", cache_tokens=_STUDY_TOKENS)
             self._school = School(
                 settings,
                 recipe or Recipe(),
                 engine=self._engine,
-                decoder=Decoder(self._engine, kind="study", cache_tokens=_STUDY_TOKENS),
+                decoder=study,
                 experience=self.experience,
                 chain=self._chain,
                 clock=clock,
@@ -111,6 +113,7 @@ class Runtime:
             self._traffic = Traffic(
                 settings,
                 engine=self._engine,
+                decoder=study,
                 experience=self.experience,
                 chain=self._chain,
                 teachers=settings.teachers,
@@ -257,17 +260,25 @@ class Runtime:
         return self._school.consolidate(session, author=author, on_progress=on_progress)
 
     def learn_from_feedback(
-        self, since: str | None = None, *, author: str = "local", learning: LearnerSettings = TRAFFIC
+        self,
+        *,
+        author: str = "local",
+        learning: LearnerSettings = TRAFFIC,
+        on_progress: Callable[[Progress], None] | None = None,
     ) -> Harvest:
-        """Learn from recorded sessions what trusted people said of their turns after the feedback `since`; None: from
-        the first on. The next call takes the harvest's cursor. `learning` says by which signals.
+        """Learn from recorded sessions what trusted people said of their turns since the last call; the record knows.
+        `learning` says by which signals.
 
         Raises:
             NotAllowed: the author is no teacher.
             and whatever `Traffic.harvest` raises.
         """
         self.rights.need_teacher(author, "teach the agent itself")
-        return self._traffic.harvest(since, author=author, learning=learning)
+        return self._school.in_turn(
+            "feedback",
+            lambda tell: self._traffic.harvest(author=author, learning=learning, on_progress=tell),
+            on_progress=on_progress,
+        )
 
     def feedback(
         self, *, turn: str, author: str, kind: FeedbackKind, value: float | None = None, text: str | None = None

@@ -7,10 +7,9 @@ other weights may have acted than those that learn.
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from liveoak.adapters import Slot
@@ -22,11 +21,12 @@ from liveoak.gate import Chain, Gate, judge, temper
 from liveoak.learning.anchoring import Anchors
 from liveoak.learning.arms import LearnerSettings
 from liveoak.learning.general import anchors
-from liveoak.learning.learner import Learner, Report
+from liveoak.learning.learner import Learner
 from liveoak.learning.lived import Lived
 from liveoak.learning.recipe import Recipe
 from liveoak.learning.scoring import costs
-from liveoak.records import Feedback, Lesson, Origin, Proof, Turn, Verdict, Version
+from liveoak.records import Harvest, Lesson, Origin, Proof, Turn, Version
+from liveoak.runtime.teaching import OnProgress, Progress
 from liveoak.signals import (
     Episode,
     RewardSettings,
@@ -48,29 +48,15 @@ LIVED = "lived"
 _SAID = (Origin.ACTED, Origin.DEMONSTRATED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Harvest:
-    """What came of learning from traffic."""
-
-    cursor: str | None
-    """The last feedback that was looked at: where the next harvest begins."""
-    sessions: tuple[str, ...]
-    """Those that were learned from."""
-    version: str
-    """Served from now on."""
-    verdict: Verdict | None
-    """None: there was nothing new to learn from."""
-    report: Report | None
-
-
 class Traffic:
-    """Harvests the record of one agent. One harvest at a time."""
+    """Harvests the record of one agent. One harvest at a time; whoever calls sees to that."""
 
     def __init__(
         self,
         settings: Settings,
         *,
         engine: Engine,
+        decoder: Decoder,
         experience: Experience,
         chain: Chain,
         teachers: Collection[str],
@@ -78,46 +64,58 @@ class Traffic:
         recipe: Recipe,
         clock: Callable[[], float],
     ) -> None:
-        self._settings, self._engine, self._clock = settings, engine, clock
+        self._settings, self._engine, self._decoder, self._clock = settings, engine, decoder, clock
         self._experience, self._chain = experience, chain
         self._teachers, self._context, self._recipe = teachers, context, recipe
-        self._one_at_a_time = threading.Lock()
 
-    def harvest(self, since: str | None, *, author: str, learning: LearnerSettings = TRAFFIC) -> Harvest:
-        """Learn from the sessions that were spoken of after the feedback `since`; None: from the first on.
+    def harvest(self, *, author: str, learning: LearnerSettings, on_progress: OnProgress) -> Harvest:
+        """Learn from the sessions of which something was said that no harvest has taken yet, those first that have
+        waited longest, and no more than the setting `harvest_sessions` of them.
+
+        What it took it took for good, whether the gate kept or refused what came of it. A harvest that fails took
+        nothing, but for feedback that no token can be credited for, which would teach nothing the next time either.
 
         Raises:
             LearningError: feedback that no token could be credited for, or an update that diverged.
             Conflict: what is served changed meanwhile.
             StorageError: the new version could not be written.
         """
-        with self._one_at_a_time:
-            words = [word for word in self._experience.feedback(trusted=True) if since is None or word.id > since]
-            cursor = max((word.id for word in words), default=since)
-            lived = {id: found for id in dict.fromkeys(map(self._session_of, words)) if (found := self._lived(id))}
-            parent = self._chain.current()
-            if not lived:
-                return Harvest(cursor=cursor, sessions=(), version=parent.id, verdict=None, report=None)
-            lessons = [self._enter(session, author) for session in lived]
-            try:
-                return self._learn(lived, lessons, parent, cursor, learning)
-            except LiveoakError as error:
-                for lesson in lessons:
-                    # Where the record itself is what failed, the caller hears the first error.
-                    with contextlib.suppress(LiveoakError):
-                        self._chain.retire_unproven(lesson.id)
-                        self._experience.fail_lesson(lesson.id, str(error))
-                raise
+        on_progress(Progress(stage="read", done=0, total=1))
+        waiting = self._experience.unharvested(self._settings.agent)
+        lived: dict[str, list[Lived]] = {}
+        taken: list[str] = []
+        while waiting and len(lived) < self._settings.harvest_sessions:
+            session = next(iter(waiting))
+            taken += waiting.pop(session)
+            if found := self._lived(session):
+                lived[session] = found
+        parent = self._chain.current()
+        if not lived:
+            self._experience.finish_harvest(taken)
+            return Harvest(sessions=(), left=0, version=parent.id, credited={}, refused=(), proof=None)
+        lessons = [self._enter(session, author) for session in lived]
+        try:
+            done = self._learn(lived, lessons, parent, taken, learning, on_progress)
+            return replace(done, left=len(waiting))
+        except Exception as error:  # the border: whatever broke it, its lessons have ended
+            for lesson in lessons:
+                # Where the record itself is what failed, the caller hears the first error.
+                with contextlib.suppress(LiveoakError):
+                    self._chain.retire_unproven(lesson.id)
+                    self._experience.fail_lesson(lesson.id, str(error) or type(error).__name__)
+            raise
 
     def _learn(
         self,
         lived: dict[str, list[Lived]],
         lessons: Sequence[Lesson],
         parent: Version,
-        cursor: str | None,
+        taken: Sequence[str],
         learning: LearnerSettings,
+        on_progress: OnProgress,
     ) -> Harvest:
         began = time.perf_counter()
+        on_progress(Progress(stage="study", done=0, total=1))
         episodes = [one for some in lived.values() for one in some]
         slot = self._chain.draft(parent, lambda bank: self._recipe.fresh(bank, self._engine.tokenizer))
         start = slot.master.clone()
@@ -137,7 +135,9 @@ class Traffic:
                     *([f"{astray} turns are written otherwise than sampled"] if astray else []),
                 ]
             )
+            self._experience.finish_harvest(taken)
             raise LearningError(f"nothing can be learned from {len(lived)} sessions: {why}")
+        on_progress(Progress(stage="gate", done=0, total=1))
         served, bounds = self._chain.slot(parent), self._settings.gate
         share = temper(self._engine, self._gate, slot, start, served, bounds) if bounds.enabled else 1.0
         probes = self._gate.probe(served, slot, (), ())
@@ -148,7 +148,7 @@ class Traffic:
             version = self._chain.keep(slot, parent, session=None, lesson=last, beside=others, verdict=verdict)
         by_name = {probe.name: probe for probe in probes}
         proof = Proof(
-            lesson="",
+            lesson=lessons[-1].id,
             topic=LIVED,
             version=version.id,
             parent=parent.id,
@@ -167,9 +167,16 @@ class Traffic:
             verdict=verdict,
             share=share,
         )
-        for lesson in lessons:
-            self._experience.finish_lesson(lesson.id, replace(proof, lesson=lesson.id))
-        return Harvest(cursor=cursor, sessions=tuple(lived), version=version.id, verdict=verdict, report=report)
+        self._experience.finish_harvest(taken, [replace(proof, lesson=lesson.id) for lesson in lessons])
+        on_progress(Progress(stage="gate", done=1, total=1))
+        return Harvest(
+            sessions=tuple(lived),
+            left=0,
+            version=version.id,
+            credited=report.credited,
+            refused=report.refused,
+            proof=proof,
+        )
 
     def _teacher(self, learning: LearnerSettings) -> Slot:
         """The weights of an earlier version, or of the first, which is the prior."""
@@ -177,14 +184,9 @@ class Traffic:
         version = line[teacher_of(len(line) - 1, learning.renewed)]
         return self._chain.draft(version, lambda bank: self._recipe.fresh(bank, self._engine.tokenizer))
 
-    def _session_of(self, word: Feedback) -> str:
-        return self._experience.turn(word.turn).session
-
     def _lived(self, id: str) -> list[Lived]:
         """A session as an episode, and what was shown in it; nothing if nobody rewarded or corrected it."""
         session, turns = self._experience.session(id), self._experience.turns(id)
-        if session.agent != self._settings.agent:
-            return []
         feedback = self._experience.feedback(session=id)
         found: list[Lived] = []
         if any(word.trusted and word.kind == "reward" for word in feedback):
@@ -228,10 +230,6 @@ class Traffic:
         lesson = Lesson(id=new_id("lesson", clock=self._clock), topic=LIVED)
         self._experience.add_lesson(lesson, session=session, author=author, created=self._clock())
         return lesson
-
-    @cached_property
-    def _decoder(self) -> Decoder:
-        return Decoder(self._engine, kind="study", cache_tokens=4096)
 
     @cached_property
     def _gate(self) -> Gate:

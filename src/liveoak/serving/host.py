@@ -11,6 +11,7 @@ from liveoak.records import (
     Feedback,
     FeedbackKind,
     Finished,
+    Harvest,
     Lesson,
     Note,
     Proof,
@@ -79,6 +80,9 @@ class Host(Protocol):
     def consolidate(
         self, session: str, *, author: str = "local", on_progress: Callable[[Step], None] | None = None
     ) -> Proof: ...
+    def learn_from_feedback(
+        self, *, author: str = "local", on_progress: Callable[[Step], None] | None = None
+    ) -> Harvest: ...
     def feedback(
         self, *, turn: str, author: str, kind: FeedbackKind, value: float | None = None, text: str | None = None
     ) -> Feedback: ...

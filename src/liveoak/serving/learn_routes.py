@@ -1,4 +1,4 @@
-"""POST /v1/learn, /v1/versions/consolidate and /v1/feedback: the ways in which people and programs teach."""
+"""POST /v1/learn, /v1/versions/consolidate, /v1/feedback and /v1/feedback/learn: the ways in which people teach."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from fastapi.concurrency import run_in_threadpool
 
 from liveoak.errors import Overloaded
 from liveoak.experience import new_id
-from liveoak.records import QA, Demonstration, Lesson, Proof
+from liveoak.records import QA, Demonstration, Harvest, Lesson, Proof
 from liveoak.serving.callers import AuthorHeader, SessionHeader, author_of, session_of
 from liveoak.serving.encoding import JSONReply, as_json, json_text
 from liveoak.serving.faults import body_of
 from liveoak.serving.host import Host, Step
 from liveoak.serving.mailbox import Mailbox, ServerSentEvents
-from liveoak.serving.wire import ConsolidateBody, FeedbackBody, LearnBody
+from liveoak.serving.wire import ConsolidateBody, FeedbackBody, HarvestBody, LearnBody
 
 MOST_LESSONS = 16
 """Lessons under way or waiting; each holds a thread."""
 
-Outcome = Proof | Exception
+Outcome = Proof | Harvest | Exception
 
 
 def learn_routes(host: Host) -> APIRouter:
@@ -54,13 +54,23 @@ def learn_routes(host: Host) -> APIRouter:
         )
         return JSONReply(as_json(given))
 
+    @router.post("/v1/feedback/learn")
+    async def harvest(body: HarvestBody, author: AuthorHeader = None) -> Response:
+        who = author_of(author, body.user)
+        return await _studied(
+            lambda tell: host.learn_from_feedback(author=who, on_progress=tell), free, "feedback", body.stream
+        )
+
     return router
 
 
 async def _studied(
-    study: Callable[[Callable[[Step], None]], Proof], free: threading.BoundedSemaphore, name: str, stream: bool
+    study: Callable[[Callable[[Step], None]], Proof | Harvest],
+    free: threading.BoundedSemaphore,
+    name: str,
+    stream: bool,
 ) -> Response:
-    """The proof of a study in a thread of its own, or the stream that ends with it."""
+    """What came of a study in a thread of its own, or the stream that ends with it."""
     if not free.acquire(blocking=False):
         raise Overloaded(f"{MOST_LESSONS} lessons are under way or waiting: try again when one is through")
     box: Mailbox[Step | Outcome] = Mailbox()
@@ -77,7 +87,7 @@ async def _studied(
     threading.Thread(target=carry_out, name=f"lesson {name}", daemon=True).start()
     if stream:
         return ServerSentEvents(_stream(box))
-    while not isinstance(outcome := await box.take(), Proof | Exception):
+    while not isinstance(outcome := await box.take(), Outcome):
         pass
     if isinstance(outcome, Exception):
         raise outcome
@@ -106,8 +116,8 @@ def _first_line(body: LearnBody) -> str:
 async def _stream(box: Mailbox[Step | Outcome]) -> AsyncGenerator[str, None]:
     while True:
         match await box.take():
-            case Proof() as proof:
-                yield _event("proof", as_json(proof))
+            case Proof() | Harvest() as done:
+                yield _event(type(done).__name__.lower(), as_json(done))
                 break
             case Exception() as error:
                 yield _event("error", body_of(error)[1])

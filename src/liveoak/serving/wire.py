@@ -259,6 +259,13 @@ class FeedbackBody(Body):
         return self
 
 
+class HarvestBody(Body):
+    """POST /v1/feedback/learn"""
+
+    user: AuthorName | None = None
+    stream: bool = False
+
+
 class RollbackBody(Body):
     """POST /v1/versions/rollback"""
 

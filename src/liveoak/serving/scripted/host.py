@@ -13,11 +13,13 @@ from liveoak.config import Settings
 from liveoak.errors import BadLesson, LearningError, NotFound, Overloaded, UserError
 from liveoak.experience import new_id
 from liveoak.records import (
+    QA,
     Chat,
     Failed,
     Feedback,
     FeedbackKind,
     Finished,
+    Harvest,
     Lesson,
     Message,
     Note,
@@ -52,6 +54,7 @@ class ScriptedHost:
         self.rights = Rights(self.experience, agent=settings.agent, teachers=settings.teachers)
         self.replies: list[ScriptedReply] = []
         self.let_go = threading.Event()
+        self._harvested: set[str] = set()
         self._most_running = most_running
         self._lock = threading.RLock()
         self._knowledge = Knowledge(self.experience, settings.agent)
@@ -151,6 +154,36 @@ class ScriptedHost:
         )
         with self._lock:
             return self._knowledge.study(lesson, None, author)
+
+    def learn_from_feedback(
+        self, *, author: str = "local", on_progress: Callable[[Step], None] | None = None
+    ) -> Harvest:
+        """A corrected question is answered by its correction from now on; one corrected to `refused` is refused."""
+        self.rights.need_teacher(author, "teach the agent itself")
+        with self._lock:
+            shown = [one for one in self.experience.given if one.trusted and one.kind == "correction"]
+            words = [one for one in shown if one.id not in self._harvested]
+            self._harvested.update(word.id for word in words)
+            turns = [self.experience.known_turns[word.turn] for word in words]
+            if not words:
+                version = self.current().id
+                return Harvest(sessions=(), left=0, version=version, credited={}, refused=(), proof=None)
+            if on_progress is not None:
+                on_progress(ScriptedStep(stage="study", done=1, total=1))
+            pairs = tuple(
+                QA(question=self.experience.turns(turn.session)[turn.index - 1].message.content, answer=word.text or "")
+                for turn, word in zip(turns, words, strict=True)
+            )
+            topic = "refused" if any(pair.answer == "refused" for pair in pairs) else "lived"
+            proof = self._knowledge.study(Lesson(id=new_id("lesson"), topic=topic, questions=pairs), None, author)
+        return Harvest(
+            sessions=tuple(dict.fromkeys(turn.session for turn in turns)),
+            left=0,
+            version=proof.version,
+            credited={"imitation": proof.tokens_trained},
+            refused=(),
+            proof=proof,
+        )
 
     def feedback(
         self, *, turn: str, author: str, kind: FeedbackKind, value: float | None = None, text: str | None = None
