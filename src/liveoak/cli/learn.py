@@ -47,7 +47,7 @@ def learn(
         _harvest(options)
         return
     if not files:
-        raise UserError("`learn` needs files, - for standard input, or --from-feedback")
+        raise typer.BadParameter("give files, - for standard input, or --from-feedback", param_hint="FILE...")
     began = time.perf_counter()
     lessons = [(file, _lesson(file, effort, topic)) for file in files]
     told: list[dict[str, Any]] = []
