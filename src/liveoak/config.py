@@ -67,7 +67,9 @@ class Settings(BaseModel):
     context: int = Field(default=2048, ge=64)
     """Most tokens of prompt and reply together."""
     max_waiting: int = Field(default=64, ge=1)
-    """Requests that may wait; further ones are refused with 429."""
+    """Requests under way, until their answers are sent; further ones are refused with 429."""
+    send_seconds: float = Field(default=60.0, gt=0)
+    """Longest that a client may leave unread what is sent to it; then it is given up, and its reply is cancelled."""
     max_lesson_tokens: int = Field(default=8192, ge=1)
     """Longest lesson, in tokens; a longer text is read in windows of at most so many."""
     max_text_tokens: int = Field(default=524288, ge=1)

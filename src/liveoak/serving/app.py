@@ -12,7 +12,7 @@ from liveoak.serving.chat_routes import chat_routes
 from liveoak.serving.experience_routes import experience_routes
 from liveoak.serving.host import Host
 from liveoak.serving.learn_routes import learn_routes
-from liveoak.serving.limits import MAX_BODY_BYTES, BodyLimit, KnownHosts
+from liveoak.serving.limits import MAX_BODY_BYTES, BodyLimit, KnownHosts, Patience
 from liveoak.serving.version_routes import version_routes
 
 
@@ -30,4 +30,5 @@ def create_app(
     app.add_middleware(BodyLimit, limit=max_body_bytes)
     if known_hosts is not None:
         app.add_middleware(KnownHosts, hosts=known_hosts)
+    app.add_middleware(Patience, seconds=runtime.settings.send_seconds)
     return app

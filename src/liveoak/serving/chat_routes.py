@@ -1,32 +1,50 @@
-"""POST /v1/chat/completions: a reply, whole or as a stream. The client that leaves early cancels its reply."""
+"""POST /v1/chat/completions: a reply, whole or as a stream. The client that leaves early cancels its reply.
+
+So does one that does not read: decoding waits for nobody, and what it wrote ahead is bounded. A request holds its place
+until its answer has been sent.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncGenerator
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from liveoak.errors import NotFound
+from liveoak.errors import NotFound, Overloaded
 from liveoak.records import Chat, Failed, Finished, ReplyEvent
 from liveoak.serving.asked import chat_of
 from liveoak.serving.callers import AuthorHeader, SessionHeader, author_of, session_of
 from liveoak.serving.encoding import JSONReply, json_text
 from liveoak.serving.faults import body_of, stopped_early
 from liveoak.serving.host import Host, RunningReply
-from liveoak.serving.mailbox import Gone, Mailbox, ServerSentEvents, take_while_connected
+from liveoak.serving.mailbox import Gone, Held, Mailbox, ServerSentEvents, take_while_connected
 from liveoak.serving.replies import Answer
 from liveoak.serving.wire import ChatBody
+
+MOST_UNREAD = 1024
+"""Pieces of a reply that may wait for its client, beyond what its connection holds."""
 
 
 def chat_routes(host: Host) -> APIRouter:
     router = APIRouter(tags=["chat"])
+    places = threading.BoundedSemaphore(host.settings.max_waiting)
 
     @router.post("/v1/chat/completions")
     async def complete(
         body: ChatBody, request: Request, session: SessionHeader = None, author: AuthorHeader = None
     ) -> Response:
+        if not places.acquire(blocking=False):
+            raise Overloaded(f"{host.settings.max_waiting} requests are under way: try again in a moment")
+        try:
+            return Held(await answered(body, request, session, author), places.release)
+        except BaseException:
+            places.release()
+            raise
+
+    async def answered(body: ChatBody, request: Request, session: str | None, author: str | None) -> Response:
         chat = chat_of(
             body, author=author_of(author, body.user), session=session_of(session, body.session, body.metadata)
         )
@@ -40,6 +58,7 @@ def chat_routes(host: Host) -> APIRouter:
         box: Mailbox[ReplyEvent] = Mailbox()
         # The turn is made durable in here, which may wait for the disk.
         reply = await run_in_threadpool(host.chat, chat, box.post)
+        box.bound(MOST_UNREAD, reply.cancel)
         if body.stream:
             return ServerSentEvents(_stream(answer, box, reply))
         return await _whole(answer, box, reply, request)

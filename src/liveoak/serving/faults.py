@@ -81,7 +81,9 @@ def _dotted(location: tuple[Any, ...] | list[Any]) -> str:
 
 
 def stopped_early() -> Unavailable:
-    return Unavailable("the reply was cancelled before it was complete: the server is stopping; ask again")
+    return Unavailable(
+        "the reply was cancelled before it was complete: the server is stopping, or it was not read; ask again"
+    )
 
 
 def install(app: FastAPI) -> None:

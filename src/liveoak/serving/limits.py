@@ -1,4 +1,4 @@
-"""What is refused at the door: bodies too large, and callers that came by another name.
+"""What is refused at the door: bodies too large, callers that came by another name, and clients that do not read.
 
 A page in a browser can make its visitor's machine call a loopback address under a host name of the page's own
 (DNS rebinding). Such a page could teach the agent, so a loopback server answers to loopback names alone.
@@ -6,6 +6,8 @@ A page in a browser can make its visitor's machine call a loopback address under
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
@@ -14,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from liveoak.serving.encoding import JSONReply
 from liveoak.serving.faults import error_body
 
+_LOG = logging.getLogger(__name__)
 MAX_BODY_BYTES = 4 * 1024 * 1024
 _MOST_TAKEN = 16 * MAX_BODY_BYTES
 """Bytes of a refused body that are taken in and dropped."""
@@ -21,6 +24,10 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class _TooLarge(Exception):
+    pass
+
+
+class _TooSlow(Exception):
     pass
 
 
@@ -71,6 +78,27 @@ class BodyLimit:
             message = f"the body is over the limit of {self._limit} bytes: send the document in parts"
             body = error_body(413, message, code="body_too_large")
             await JSONReply(body, status_code=413, headers={"connection": "close"})(scope, receive, send)
+
+
+class Patience:
+    """Breaks an answer off of which the client has left something unread for `seconds`."""
+
+    def __init__(self, app: ASGIApp, seconds: float) -> None:
+        self._app = app
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sent(message: Message) -> None:
+            try:
+                async with asyncio.timeout(self._seconds):
+                    await send(message)
+            except TimeoutError:
+                raise _TooSlow from None
+
+        try:
+            await self._app(scope, receive, sent)
+        except _TooSlow:
+            _LOG.warning("an answer to %s was broken off: nobody read it for %g s", scope["path"], self._seconds)
 
 
 class KnownHosts:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+import math
+from collections.abc import AsyncGenerator, Callable
 from typing import Generic, TypeVar
 
 from starlette.requests import Request
@@ -21,14 +22,24 @@ class Mailbox(Generic[T]):
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue[T] = asyncio.Queue()
+        self._most, self._give_up = math.inf, lambda: None
 
     def post(self, item: T) -> None:
         # The loop may be closed when the server stops in the middle: nobody is left to read.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._queue.put_nowait, item)
+            self._loop.call_soon_threadsafe(self._put, item)
+
+    def bound(self, most: int, give_up: Callable[[], None]) -> None:
+        """Whoever posts cannot wait, so that it is told to end once more than `most` messages are unread."""
+        self._most, self._give_up = most, give_up
 
     async def take(self) -> T:
         return await self._queue.get()
+
+    def _put(self, item: T) -> None:
+        self._queue.put_nowait(item)
+        if self._queue.qsize() > self._most:
+            self._give_up()
 
 
 class Gone(Exception):
@@ -51,6 +62,20 @@ async def take_while_connected(box: Mailbox[T], request: Request) -> T:
     finally:
         message.cancel()
         leaving.cancel()
+
+
+class Held(Response):
+    """An answer that holds a place until it has been sent or given up."""
+
+    def __init__(self, answer: Response, leave: Callable[[], None]) -> None:
+        super().__init__(status_code=answer.status_code)
+        self._answer, self._leave = answer, leave
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            self._leave()
 
 
 class ServerSentEvents(Response):

@@ -33,7 +33,7 @@ class Answer:
 
     def take(self, event: Happening) -> None:
         match event:
-            case Delta(tokens=tokens):
+            case Delta(tokens=tokens) if self.with_logprobs:
                 self.tokens.extend(tokens)
             case Learned(proof=None, error=error, call=call):
                 self.failed.append({"call": call.id, "error": error})

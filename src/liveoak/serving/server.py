@@ -52,7 +52,7 @@ def serve(
 def serve_on(listener: socket.socket, host: Host, *, on_ready: Callable[[str], None] | None = None) -> None:
     """Serve a host on a bound socket until a signal; HOME/server.json tells other processes where meanwhile."""
     address = url_of(listener)
-    server = _server(host)
+    server = _server(host, listener)
 
     async def run() -> None:
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
@@ -71,7 +71,7 @@ def served(host: Host) -> Generator[str]:
     """Serve a host from a thread for as long as the block runs, on the address that its settings say; gives the URL."""
     with contextlib.closing(bind(host.settings.host, host.settings.port)) as listener:
         address = url_of(listener)
-        server = _server(host)
+        server = _server(host, listener)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server", daemon=True)
         thread.start()
         try:
@@ -84,7 +84,11 @@ def served(host: Host) -> Generator[str]:
             thread.join(_GRACE_SECONDS + 5)
 
 
-def _server(host: Host) -> uvicorn.Server:
+def _server(host: Host, listener: socket.socket) -> uvicorn.Server:
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # What is broken off has filled the connection: to close it would wait for its client to read.
+        milliseconds = int(1000 * host.settings.send_seconds)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
     known = {*LOOPBACK, host.settings.host} if is_loopback(host.settings.host) else None
     return uvicorn.Server(
         uvicorn.Config(
