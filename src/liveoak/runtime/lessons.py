@@ -6,9 +6,10 @@ Whatever else writes the agent's weights takes its turn among the lessons.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -28,6 +29,8 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 _TOPIC = 80
+_REMEMBERED = 1024
+"""Authors and sessions of which it is known when they had their last turn; to others it was before."""
 _CHARACTERS = 32
 """More characters than this for each token allowed are refused before they are tokenised."""
 
@@ -36,6 +39,9 @@ _CHARACTERS = 32
 class _Task:
     name: str
     """The lesson, or what else is learned from."""
+    author: str
+    of: str | None
+    """The session that it is recorded in; turns go round among these, and first among authors."""
     session: str | None
     """Whose weights it writes; None: the agent's own."""
     short: bool
@@ -48,7 +54,7 @@ class _Task:
 
 
 class School:
-    """Takes lessons from any thread and studies them one after the other in a thread of its own.
+    """Takes lessons from any thread and studies them one after the other in a thread of its own, authors in turn.
 
     While a text of many windows is read, short lessons of other sessions are studied between two windows.
     """
@@ -71,6 +77,9 @@ class School:
         self.studying: str | None = None
         """The lesson under way, or what else is learned from."""
         self._waiting: list[_Task] = []
+        self._turns: dict[tuple[str, ...], int] = {}
+        """The number of the last turn that an author, or a session of theirs, had."""
+        self._count = itertools.count(1)
         self._closed = False
         self._door = threading.Condition()
         """Held while a lesson is queued or the school closes, so that none is queued that nobody will take."""
@@ -117,11 +126,19 @@ class School:
             lesson, session, None, author, lambda: self._consolidation(lesson, session), False, on_progress
         )
 
-    def in_turn(self, name: str, work: Callable[[OnProgress], T], *, on_progress: OnProgress | None) -> T:
+    def in_turn(self, name: str, work: Callable[[OnProgress], T], *, author: str, on_progress: OnProgress | None) -> T:
         """Do what writes the agent's own weights and is no lesson, when its turn comes among the lessons, and wait."""
         tell = _harmless(on_progress)
         return self._wait_for(
-            _Task(name=name, session=None, short=False, work=lambda _: work(tell), failed=lambda _: None)
+            _Task(
+                name=name,
+                author=author,
+                of=None,
+                session=None,
+                short=False,
+                work=lambda _: work(tell),
+                failed=lambda _: None,
+            )
         )
 
     def close(self) -> None:
@@ -147,6 +164,8 @@ class School:
         return self._wait_for(
             _Task(
                 name=lesson.id,
+                author=author,
+                of=of,
                 session=session,
                 short=short,
                 work=lambda between: self._teacher.teach(order(), tell, between),
@@ -215,12 +234,12 @@ class School:
             self._carry_out(task)
 
     def _next(self) -> _Task | None:
-        """The first task that waits; those that still wait when the school closes are told."""
+        """The task whose turn it is; those that still wait when the school closes are told."""
         with self._door:
             while not self._waiting and not self._closed:
                 self._door.wait()
             if not self._closed:
-                return self._waiting.pop(0)
+                return self._take(self._waiting)
             left, self._waiting = self._waiting, []
         for task in left:
             self._fail(task, _shutting_down())
@@ -230,12 +249,23 @@ class School:
         """Short lessons of other sessions, which leave what the long one began on as it is."""
         while True:
             with self._door:
-                others = (task for task in self._waiting if task.short and task.session not in (None, long.session))
-                task = None if self._closed else next(others, None)
-                if task is None:
+                others = [task for task in self._waiting if task.short and task.session not in (None, long.session)]
+                if self._closed or not others:
                     return
-                self._waiting.remove(task)
+                task = self._take(others)
             self._carry_out(task)
+
+    def _take(self, some: Sequence[_Task]) -> _Task:
+        """Of these, that of the author whose last turn is longest ago, then of such a session, then the first."""
+        task = min(some, key=lambda task: [self._turns.get(asker, 0) for asker in _askers(task)])
+        self._waiting.remove(task)
+        turn = next(self._count)
+        for asker in _askers(task):
+            self._turns.pop(asker, None)
+            self._turns[asker] = turn
+        while len(self._turns) > _REMEMBERED:
+            del self._turns[next(iter(self._turns))]
+        return task
 
     def _carry_out(self, task: _Task) -> None:
         before, self.studying = self.studying, task.name
@@ -254,6 +284,10 @@ class School:
         with contextlib.suppress(Exception):
             task.failed(error)
         task.result.set_exception(error)
+
+
+def _askers(task: _Task) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return (task.author,), (task.author, task.of or "")
 
 
 def _shutting_down() -> Unavailable:

@@ -277,6 +277,7 @@ class Runtime:
         return self._school.in_turn(
             "feedback",
             lambda tell: self._traffic.harvest(author=author, learning=learning, on_progress=tell),
+            author=author,
             on_progress=on_progress,
         )
 
