@@ -1,4 +1,4 @@
-"""The engine over the default prior: the same answers as transformers, with and without an adapter."""
+"""The engine over the priors that are fetched by name: transformers' own answers, with and without an adapter."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from real_priors import on_each, real_prior
 from tiny_priors import merged, scored, stirred
 
 from liveoak.config import load_settings
 from liveoak.engine import Decoder, Engine, Request, Sequence
-from liveoak.priors import load_prior
 from liveoak.records import Message, Sampling
 
 QUESTIONS = ("What is the capital of France?", "Name a colour.", "Write one sentence about the sea.")
@@ -18,12 +18,12 @@ QUESTIONS = ("What is the capital of France?", "Name a colour.", "Write one sent
 
 @pytest.mark.prior
 @pytest.mark.parametrize("compiled", [False, True])
-def test_greedy_answers_equal_transformers_own(compiled: bool) -> None:
-    cache = load_settings().cache
-    engine = Engine(load_prior("smollm2-135m", cache=cache, dtype=torch.float32))
+@on_each
+def test_greedy_answers_equal_transformers_own(prior_name: str, compiled: bool) -> None:
+    engine = Engine(real_prior(prior_name, dtype=torch.float32))
     if compiled:
-        engine.compile(cache)
-    reference: Any = load_prior("smollm2-135m", cache=cache, dtype=torch.float32).model
+        engine.compile(load_settings().cache)
+    reference: Any = real_prior(prior_name, dtype=torch.float32).model
     slot = stirred(engine.bank, rank=4, size=0.01)
     render = engine.tokenizer.render
     prompts = [render([Message(role="user", content=text)], add_generation_prompt=True).ids for text in QUESTIONS]
@@ -31,7 +31,7 @@ def test_greedy_answers_equal_transformers_own(compiled: bool) -> None:
     decoder = Decoder(engine)
     requests = [Request(ids=ids, slot=each, sampling=sampling) for each in (None, slot) for ids in prompts]
     replies = decoder.generate(requests)
-    assert "Paris" in replies[0].text
+    assert "Paris" in replies[0].text or prior_name == "gemma3-270m", "Gemma's is a base model, which repeats questions"
     for place, request in enumerate(requests):
         if place == len(prompts):
             merged(reference, slot)

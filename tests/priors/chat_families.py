@@ -185,7 +185,11 @@ FAMILIES = {
 @cache
 def tokenizer_of(name: str) -> ChatTokenizer:
     """The family's tokenizer, with its template."""
-    family = FAMILIES[name]
+    return made_for(FAMILIES[name])
+
+
+def made_for(family: Family) -> ChatTokenizer:
+    """A tokenizer that is trained on our prose and the family's template."""
     backend = Tokenizer(models.BPE())
     if family.nfc:
         backend.normalizer = normalizers.NFC()

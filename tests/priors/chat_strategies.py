@@ -82,9 +82,25 @@ def calls_of(text: st.SearchStrategy[str]) -> st.SearchStrategy[ToolCall]:
     )
 
 
+thoughtful = st.builds(
+    "".join, st.tuples(st.sampled_from(["<think>\n", "<think>", ""]), plain, st.just("</think>"), plain)
+)
+"""A reply with its thinking, as models write it; some begin in the middle of it."""
+
+
 @st.composite
-def chats(draw: st.DrawFn, text: st.SearchStrategy[str], *, parallel: bool = True) -> tuple[Message, ...]:
-    """An optional system message, then one to three rounds, each perhaps with tool calls and their results."""
+def chats(
+    draw: st.DrawFn,
+    text: st.SearchStrategy[str],
+    *,
+    parallel: bool = True,
+    replies: st.SearchStrategy[str] | None = None,
+) -> tuple[Message, ...]:
+    """An optional system message, then one to three rounds, each perhaps with tool calls and their results.
+
+    `replies` draws what the assistant says; without it, it says `text` too.
+    """
+    said = text if replies is None else replies
     messages: list[Message] = []
     if draw(st.booleans()):
         messages.append(Message(role="system", content=draw(text)))
@@ -93,9 +109,9 @@ def chats(draw: st.DrawFn, text: st.SearchStrategy[str], *, parallel: bool = Tru
         if draw(st.booleans()):
             most = 3 if parallel else 1
             calls = draw(st.lists(calls_of(text), min_size=1, max_size=most, unique_by=lambda call: call.id))
-            messages.append(Message(role="assistant", content=draw(text), tool_calls=tuple(calls)))
+            messages.append(Message(role="assistant", content=draw(said), tool_calls=tuple(calls)))
             messages += [Message(role="tool", content=draw(text), tool_call_id=call.id) for call in calls]
-        messages.append(Message(role="assistant", content=draw(text)))
+        messages.append(Message(role="assistant", content=draw(said)))
     if draw(st.booleans()):
         messages.append(Message(role="user", content=draw(text)))
     return tuple(messages)

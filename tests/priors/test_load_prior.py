@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,16 @@ import torch
 from chat_strategies import TOOLS, chats, marked, plain
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from real_priors import FETCHED, real_prior
 from safetensors.torch import load_file, save_file
 from test_render import covers, own, told
 
-from liveoak.config import load_settings
 from liveoak.errors import LicenceNotAccepted, NotFound, StorageError, Unavailable, UserError
 from liveoak.priors import Prior, load_prior
 from liveoak.priors.templates import CHATML, template_for
 from liveoak.records import Message, Origin
 
 sometimes = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-GEMMA_ACCEPTED = "gemma3-270m" in load_settings().accept_licence
 
 
 def test_scratch_is_small_frozen_and_the_same_each_time(tmp_path: Path) -> None:
@@ -215,16 +213,9 @@ def tiny_gguf(path: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=["smollm2-135m", "gemma3-270m"])
+@pytest.fixture(scope="module", params=FETCHED)
 def fetched(request: pytest.FixtureRequest) -> Prior:
-    """A real prior, from the cache of whoever runs the tests."""
-    if request.param == "gemma3-270m" and not GEMMA_ACCEPTED:
-        message = "accept its licence with LIVEOAK_ACCEPT_LICENCE=gemma3-270m"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    current = load_settings()
-    return load_prior(request.param, cache=current.cache, accept_licence=current.accept_licence)
+    return real_prior(request.param)
 
 
 @pytest.mark.prior
@@ -265,10 +256,7 @@ class TestFetched:
             raise AssertionError("looked something up")
 
         monkeypatch.setattr(socket.socket, "connect", refuse)
-        current = load_settings()
-        again = load_prior(
-            fetched.name, cache=current.cache, dtype=torch.bfloat16, accept_licence=current.accept_licence
-        )
+        again = real_prior(fetched.name, dtype=torch.bfloat16)
         assert again.fingerprint == fetched.fingerprint
         assert {value.dtype for value in again.model.parameters()} == {torch.bfloat16}
         assert not any(value.requires_grad for value in again.model.parameters())
@@ -285,7 +273,7 @@ class TestFetched:
 
 @pytest.mark.prior
 def test_the_default_takes_digits_one_by_one() -> None:
-    tokenizer = load_prior("smollm2-135m", cache=load_settings().cache).tokenizer
+    tokenizer = real_prior("smollm2-135m").tokenizer
     assert [tokenizer.decode([number]) for number in tokenizer.encode("a  12.34")] == [
         *("a", "  ", "1", "2", ".", "3", "4")
     ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import json
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from chat_families import FAMILIES, tokenizer_of
-from chat_strategies import TOOLS, chats, marked, plain
+from chat_strategies import TOOLS, chats, marked, plain, thoughtful
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -58,6 +59,34 @@ def test_a_reply_is_opened_by_tokens_that_nothing_else_holds(family: str, conten
     assert opening in [answered[place : place + len(opening)] for place in range(len(answered))]
 
 
+def as_it_came(message: Message) -> dict[str, Any]:
+    """The message as a client sends it, which nothing of ours has touched."""
+    sent: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        sent["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": json.loads(call.arguments)},
+            }
+            for call in message.tool_calls
+        ]
+    return sent | ({} if message.tool_call_id is None else {"tool_call_id": message.tool_call_id})
+
+
+def untouched(
+    tokenizer: ChatTokenizer, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), *, generate: bool = False
+) -> list[int]:
+    """What the tokenizer itself makes of the messages as they came."""
+    return tokenizer.hf.apply_chat_template(
+        [as_it_came(message) for message in messages],
+        tools=[tool_as_hf(tool) for tool in tools] or None,
+        add_generation_prompt=generate,
+        tokenize=True,
+        return_dict=False,
+    )
+
+
 def told(tokenizer: ChatTokenizer, rendered: Rendered) -> list[tuple[Origin, str]]:
     return [(span.origin, tokenizer.hf.decode(rendered.ids[span.start : span.end])) for span in rendered.spans]
 
@@ -82,6 +111,36 @@ def test_equals_the_tokenizers_own_template(family: str, data: st.DataObject, ge
     rendered = tokenizer.render(messages, tools, add_generation_prompt=generate)
     assert list(rendered.ids) == own(tokenizer, messages, tools, generate=generate)
     assert covers(rendered)
+    if tokenizer.traits.native_tools:
+        assert list(rendered.ids) == untouched(tokenizer, messages, tools, generate=generate)
+
+
+@often
+@given(messages=chats(plain, replies=st.one_of(plain, thoughtful)), generate=st.booleans(), with_tools=st.booleans())
+def test_thinking_goes_where_the_template_puts_it(
+    messages: tuple[Message, ...], generate: bool, with_tools: bool
+) -> None:
+    tokenizer, tools = tokenizer_of("qwen3"), TOOLS if with_tools else ()
+    rendered = tokenizer.render(messages, tools, add_generation_prompt=generate)
+    assert list(rendered.ids) == untouched(tokenizer, messages, tools, generate=generate)
+    assert covers(rendered)
+
+
+def test_thinking_of_turns_that_were_answered_is_left_out() -> None:
+    tokenizer = tokenizer_of("qwen3")
+    messages = [
+        Message(role="user", content="Where?"),
+        Message(role="assistant", content="<think>\nPerhaps the mill.\n</think>\n\nThere.</think>Here."),
+        Message(role="user", content="Sure?"),
+        Message(role="assistant", content="<think>\nAsk.\n</think>\n\nWait.", tool_calls=(call("{}"),)),
+        Message(role="tool", content="Mill.", tool_call_id="1"),
+    ]
+    rendered = tokenizer.render(messages)
+    assert list(rendered.ids) == untouched(tokenizer, messages)
+    assert [text for origin, text in told(tokenizer, rendered) if origin == A] == [
+        "Here.<|im_end|>",
+        '<think>\nAsk.\n</think>\n\nWait.\n<tool_call>\n{"name": "learn", "arguments": {}}\n</tool_call><|im_end|>',
+    ]
 
 
 @families

@@ -98,8 +98,8 @@ def _unused_word(real: str, drafts: Sequence[Draft], tools: Sequence[ToolSpec]) 
 class _Mask:
     """Puts stand-ins in place of what the template did not write, and remembers what they stand for.
 
-    What is empty stays empty, since templates ask whether it is. Strings of tools and the ids of calls are masked
-    where they hold a marker; else they are the template's as much as ours.
+    What is empty or white stays as it is, since templates ask whether it is. Strings of tools and the ids of calls are
+    masked where they hold a marker; else they are the template's as much as ours.
     """
 
     def __init__(self, word: str, controls: re.Pattern[str]) -> None:
@@ -108,8 +108,8 @@ class _Mask:
         self._controls = controls
 
     def draft(self, draft: Draft, index: int) -> Draft:
-        parts: tuple[Part, ...] = ()
-        if draft.content:
+        parts = draft.parts
+        if draft.content.strip():
             parts = (Part(text=self._stand_in(index, "content", draft.parts), origin=draft.origin),)
         reasoning = ""
         if draft.reasoning:

@@ -128,11 +128,12 @@ def _draft(message: Message, origin: Origin | None, traits: Traits) -> Draft:
 
 
 def _split_reasoning(message: Message, traits: Traits) -> tuple[str, str]:
-    """Thinking and the rest, for templates that take them apart."""
+    """Thinking and the rest, for templates that take them apart: where a reply ends its thinking twice, what lies
+    between is neither to them."""
     if message.role != "assistant" or not traits.reasoning or "</think>" not in message.content:
         return "", message.content
-    thought, _, content = message.content.partition("</think>")
-    return thought.replace("<think>", "", 1).strip("\n"), content.lstrip("\n")
+    head, *_, content = message.content.split("</think>")
+    return head.rpartition("<think>")[2].strip("\n"), content.lstrip("\n")
 
 
 def _with_system(drafts: list[Draft], text: str) -> list[Draft]:
