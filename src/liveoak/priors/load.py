@@ -13,13 +13,14 @@ import torch
 import transformers
 from safetensors import SafetensorError
 
-from liveoak.errors import NotFound, StorageError, Unavailable, UserError
+from liveoak.errors import NotFound, StorageError, UserError
 from liveoak.priors.cache import make_once, read_manifest
 from liveoak.priors.catalogue import KNOWN, KnownPrior, known_names
 from liveoak.priors.chat import ChatTokenizer
 from liveoak.priors.fetch import Progress, fetch_gguf, home_of, require_licence
 from liveoak.priors.fingerprint import fingerprint_files
 from liveoak.priors.gguf import dequantise
+from liveoak.priors.hub import fetch_from_hub
 from liveoak.priors.quiet import quiet
 from liveoak.priors.scratch import CONTEXT, byte_tokenizer, scratch_model
 from liveoak.priors.templates import template_for
@@ -75,7 +76,7 @@ def _locate(name: str, *, cache: Path, accept_licence: Collection[str], progress
         folder = _gguf(Path(name.removeprefix("gguf:")).expanduser(), cache=cache)
         return folder, str(read_manifest(folder)["fingerprint"])
     if name.startswith("hf:"):
-        folder = _hub(name.removeprefix("hf:"))
+        folder = fetch_from_hub(name.removeprefix("hf:"))
         return folder, _fingerprint_once(folder, cache=cache)
     folder = Path(name).expanduser()
     if not folder.is_dir():
@@ -130,35 +131,6 @@ def _told(fill: Callable[[Path], dict[str, object]], cache: Path) -> Callable[[P
             ) from error
 
     return told
-
-
-def _hub(repository: str) -> Path:
-    """The repository's files, from the local hub cache if they are there, else fetched into it."""
-    import huggingface_hub
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
-
-    patterns = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
-    fetch = cast(Any, huggingface_hub).snapshot_download
-    try:
-        try:
-            folder = Path(fetch(repository, allow_patterns=patterns, local_files_only=True))
-            if any(folder.glob("*.safetensors")):
-                return folder
-        except LocalEntryNotFoundError:
-            pass  # not fetched yet
-        return Path(fetch(repository, allow_patterns=patterns))
-    except HFValidationError as error:
-        raise NotFound(f"{'hf:' + repository!r} is no hub name; expected `hf:ORG/NAME`") from error
-    except RepositoryNotFoundError as error:
-        raise NotFound(
-            f"the hub has no model {repository!r} that you may read; look at the spelling, "
-            "or log in with `hf auth login` if it is private or gated"
-        ) from error
-    except (OSError, LocalEntryNotFoundError) as error:
-        raise Unavailable(
-            f"cannot fetch {repository!r} from the hub ({type(error).__name__}: {str(error)[:200]}). "
-            "Connect to the network and try again, or give the path of a directory that holds the model"
-        ) from error
 
 
 def _fingerprint_once(folder: Path, *, cache: Path) -> str:
