@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_disk import mounted
 
 from liveoak.adapters import Bank, Slot
 from liveoak.engine import Engine
@@ -309,6 +310,26 @@ def test_what_cannot_be_written_is_not_served(
         learn()
     assert chain.current() == one
     assert [path.name for path in folder.iterdir()] == [one.id]
+
+
+def test_a_full_disk_takes_no_version_and_room_makes_it_good(
+    reopen: Callable[..., Chain], engine: Engine, experience: Experience, folder: Path
+):
+    """Versions lie on a small file system, which has no room for one more."""
+    with mounted(folder, 2) as disk:
+        chain = reopen()
+        experience.add_lesson(Lesson(id="l1", topic="t"), session=None, author="ann", created=2.0)
+        parent = chain.current()
+        slot = stepped(engine, chain.draft(parent, fresh))
+        filler = disk / "filler"
+        filler.write_bytes(b"x" * ((2 << 20) - 20_000))
+        with pytest.raises(StorageError):
+            chain.keep(slot, parent, session=None, lesson="l1", verdict=KEPT)
+        assert chain.current() == parent
+        assert list(disk.iterdir()) == [filler]
+        filler.unlink()
+        kept = chain.keep(slot, parent, session=None, lesson="l1", verdict=KEPT)
+        assert reopen().current() == kept
 
 
 def test_a_start_finishes_what_a_killed_process_began(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
+from small_disk import mounted
 from small_hub import Hub, small_hub
 from test_load_prior import save_scratch
 
@@ -120,15 +119,15 @@ def test_an_incomplete_file_is_told_and_fetched_again(hub: Hub, tmp_path: Path, 
     assert load(tmp_path).context_length == 2048
 
 
-def test_a_full_disk_is_told(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import huggingface_hub
+def test_a_full_disk_is_told_and_room_makes_it_good(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
 
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", full)
-    with pytest.raises(StorageError, match="disk is full"):
-        load(tmp_path)
+    with mounted(tmp_path / "small", 2) as disk:
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(disk / "hub"))
+        with pytest.raises(StorageError, match=f"disk is full.*{disk}"):
+            load(tmp_path)
+        subprocess.run(["mount", "-o", "remount,size=16m", str(disk)], check=True)
+        assert load(tmp_path).context_length == 2048
 
 
 def test_a_repository_without_a_model_is_refused(hub: Hub, tmp_path: Path) -> None:

