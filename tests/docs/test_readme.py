@@ -1,7 +1,8 @@
 """Every command block of the README and the pages runs, in order, as a reader would type it.
 
-Commands that take minutes or need the network twice are `make` verbs: their plan is checked in `test_pages.py`, and
-what they run is run here at reduced size.
+What is not: `make demo` runs by its own recipe at reduced size, with random weights, since at full size it takes
+minutes; `make test` by its own recipe on two small files, since it is what runs these tests; and no `.venv` is made,
+since that fetches everything again. CI types `make test` as it stands here, in a clone where make has made `.venv`.
 """
 
 import json
@@ -147,18 +148,33 @@ def test_python_blocks_run(server: str, tmp_path: Path):
     assert talked >= 1
 
 
+def make(verb: str, arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """The recipe of `make VERB` itself, in the environment of the tests, which is taken for made."""
+    own = {key: value for key, value in env.items() if not key.startswith(("MAKE", "MFLAGS", "PYTEST_"))}
+    command = ["make", "--silent", verb, f"VENV={sys.prefix}", f"--assume-old={sys.prefix}/.made", f"ARGS={arguments}"]
+    return subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, timeout=_SECONDS, check=False)
+
+
+def test_ci_types_the_readmes_own_test_command():
+    assert "make test" in commands(ROOT / "README.md")
+    assert "make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+
+
+def test_make_test_ends_with_a_count_for_each_lane(tmp_path: Path):
+    done = make("test", "tests/docs/test_pages.py tests/priors/test_tool_calls.py", environment(tmp_path / "home"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    *_, docs, priors, last = done.stdout.splitlines()
+    counts = [re.fullmatch(r"(\w+) +(\d+) passed", line) for line in (docs, priors)]
+    assert [found and found[1] for found in counts] == ["docs", "priors"]
+    assert last.startswith(f"{sum(int(found[2]) for found in counts if found)} passed")
+
+
 def test_the_demonstration_runs_at_reduced_size(tmp_path: Path):
-    """`make demo` itself takes minutes: the same story, two facts, with random weights, which cannot learn them."""
-    done = subprocess.run(
-        ["liveoak", "demo", "--prior", "scratch", "--facts", "2", "--effort", "low", "--out", "out", "--json"],
-        cwd=tmp_path,
-        env=environment(tmp_path / "home"),
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
-    )
-    assert done.returncode in (0, 7), done.stderr
+    """`make demo`: the same story, two facts, with random weights, which cannot learn them."""
+    arguments = f"--prior scratch --facts 2 --effort low --out {tmp_path / 'out'} --json"
+    done = make("demo", arguments, environment(tmp_path / "home"))
+    # make tells its recipe's code in words.
+    assert done.returncode == 0 or "Error 7" in done.stderr, done.stderr
     told = json.loads(done.stdout)
     assert told == json.loads((tmp_path / "out" / "demo.json").read_text(encoding="utf-8"))
     figures = {key: figure["value"] for key, figure in told["metrics"].items()}
