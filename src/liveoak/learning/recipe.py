@@ -50,7 +50,7 @@ class Recipe:
     depth: float = 0.5
     """Share of the layers that a fresh slot changes, the upper ones: docs/decisions/017-upper-layers.md."""
     rate: float = 4e-3
-    """Highest learning rate, in Adam's units."""
+    """Highest learning rate, in Adam's units; for small weights it is lower: docs/decisions/024-pace.md."""
     turned: bool = True
     """Whether second moments are kept along the gradients' own axes: docs/decisions/021-turned.md."""
     batch: int = 8

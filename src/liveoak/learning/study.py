@@ -16,6 +16,7 @@ from liveoak.engine import Decoder, Engine
 from liveoak.errors import LiveoakError
 from liveoak.learning.course import Course, Material, Studied
 from liveoak.learning.objective import Example
+from liveoak.learning.pace import paced
 from liveoak.learning.plan import Item, Plan, askable, make_plan
 from liveoak.learning.recipe import Recipe
 from liveoak.learning.spans import content_words
@@ -55,7 +56,7 @@ class Study:
     def __init__(
         self, engine: Engine, decoder: Decoder, recipe: Recipe, anchors: Sequence[Example], seed: int = 0
     ) -> None:
-        self._engine, self._decoder, self._recipe = engine, decoder, recipe
+        self._engine, self._decoder, self._recipe = engine, decoder, paced(recipe, engine)
         self._anchors, self._seed = anchors, seed
         self._plans: OrderedDict[Lesson, Plan] = OrderedDict()
 
