@@ -60,6 +60,21 @@ def test_misuse_exits_with_2_and_points_to_help(cli: Cli, arguments: list[str]) 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["lern"], "error: No such command 'lern'. Did you mean 'learn'? See `liveoak --help`.\n"),
+        (
+            ["learn", "notes.md", "--effort", "huge"],
+            "error: Invalid value for '--effort': 'huge' is not one of 'low', 'medium', 'high'. "
+            "See `liveoak learn --help`.\n",
+        ),
+    ],
+)
+def test_misuse_is_told_in_one_sentence(cli: Cli, arguments: list[str], said: str) -> None:
+    assert cli(*arguments).err == said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
         (["versions", "show"], "needs a version"),
         (["versions", "list", "x"], "takes no version"),
         (["experience", "erase"], "needs a session"),

@@ -88,6 +88,14 @@ def test_a_life_draws_its_curve_writes_its_files_and_goes_on(
     assert "bandit-0" in Scalars.closed
 
 
+def test_a_world_that_is_none_is_told_before_anything_is_begun(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert run(["live", "bandits", "--prior", "scratch", "--out", str(tmp_path / "life")]) == 3
+    assert capsys.readouterr().err == (
+        "error: no world is called 'bandits': did you mean bandit? Others' worlds are named module:function\n"
+    )
+    assert not (tmp_path / "life").exists()
+
+
 @pytest.mark.skipif(find_spec("tensorboard") is None, reason="the extra tensorboard is not installed")
 def test_event_files_are_those_that_tensorboard_reads(tmp_path: Path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore

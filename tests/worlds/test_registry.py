@@ -59,7 +59,7 @@ def test_wrong_options_are_told(name: str, options: dict[str, Any], message: str
     ("name", "message"),
     [
         ("swiches", "did you mean switches"),
-        ("zzz", "`worlds\\(\\)` lists them"),
+        ("zzz", "`liveoak live --list` lists"),
         ("no.such.module:make", "cannot be imported"),
         ("liveoak.worlds:no_such", "cannot be imported"),
         ("liveoak.worlds.handbook:MOST_FACTS", "expected a function or class"),

@@ -82,7 +82,8 @@ def _misused(error: typer.TyperException, arguments: list[str]) -> int:
         return error.exit_code
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "liveoak"
-    message = f"{error.format_message().rstrip('.')}. See `{command} --help`."
+    said = error.format_message().replace("Value error, ", "").rstrip(".")
+    message = f"{said}{'' if said.endswith('?') else '.'} See `{command} --help`."
     if "--json" in arguments:
         print_json({"error": {"code": "usage", "message": message, "exit_code": error.exit_code}})
     else:

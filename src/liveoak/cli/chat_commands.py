@@ -46,7 +46,7 @@ def obey(line: str, connection: Connection, session: str) -> bool:
         case "/rollback":
             notice(f"version {connection.rollback(rest.strip() or None, session).id} is served here from now on")
         case _:
-            raise UserError(f"command {command!r} is none; /help lists those that there are")
+            raise UserError(f"no command is called {command!r}; /help lists those that there are")
     return True
 
 

@@ -182,7 +182,9 @@ def _order(**given: Any) -> LifeOrder:
     from pydantic import ValidationError
 
     from liveoak.runtime.orders import LifeOrder
+    from liveoak.worlds import entry_of
 
+    entry_of(given["world"])
     try:
         order = LifeOrder(**given)
         order.learning()

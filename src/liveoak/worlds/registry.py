@@ -99,12 +99,22 @@ def world(name: str, **options: Any) -> World:
             options.
         Unavailable: the library behind it is not installed.
     """
+    entry = entry_of(name)
+    return _made(name, _factory(entry.factory if entry else name), options)
+
+
+def entry_of(name: str) -> WorldEntry | None:
+    """The world's entry in the list; None for others' worlds, which are in none.
+
+    Raises:
+        NotFound: no such name.
+    """
     entry = next((entry for entry in worlds() if entry.name == name), None)
     if entry is None and ":" not in name:
         near = difflib.get_close_matches(name, [entry.name for entry in worlds()], n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "`worlds()` lists them"
-        raise NotFound(f"no world is called {name!r}: {hint} Others' worlds are named module:function.")
-    return _made(name, _factory(entry.factory if entry else name), options)
+        hint = f"did you mean {' or '.join(near)}?" if near else "`liveoak live --list` lists those that there are."
+        raise NotFound(f"no world is called {name!r}: {hint} Others' worlds are named module:function")
+    return entry
 
 
 def source(name: str, **options: Any) -> Source:
