@@ -31,9 +31,10 @@ def demo(
     effort: Annotated[Effort, typer.Option(help="How long to study.")] = "high",
     out: Annotated[Path, typer.Option(help="Folder of demo.json, demo.html and demo.png.")] = Path("results"),
 ) -> None:
-    """Watch an agent fail a question, study, lose its context and answer; survive SIGKILL; be rolled back.
+    """Watch an agent learn and remember.
 
-    Plays in a home of its own unless --home is given. Exit code 0: it learned; 7: it did not.
+    It fails an exam, studies, loses its context and sits the exam again; survives SIGKILL; is rolled back. Plays in a
+    home of its own unless --home is given. Exit code 0: it learned; 7: it did not.
     """
     from liveoak.lab import demo as play
 

@@ -74,10 +74,11 @@ def live(
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write event files into --out too.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="List the worlds.")] = False,
 ) -> None:
-    """Let an agent live in a world and learn from all of it, in one stream.
+    """Let an agent live in a world and learn there.
 
-    The folder of the life holds its metrics (metrics.jsonl), its record and its checkpoints; it can be killed at any
-    time and goes on with --resume. Shared options apply; the prior is `scratch` unless named.
+    It learns from all that it lives through, in one stream. The folder of the life holds its metrics (metrics.jsonl),
+    its record and its checkpoints; it can be killed at any time and goes on with --resume. Shared options apply; the
+    prior is `scratch` unless named.
     """
     if list_:
         _list(options)

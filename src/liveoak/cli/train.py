@@ -102,11 +102,12 @@ def train(
         typer.Option(help="Have lives lived on a cluster: auto (Ray), ray://HOST or HOST.", show_default=False),
     ] = None,
 ) -> None:
-    """Let an agent learn what to teach itself: lives in which more is read than fits its window, then an exam.
+    """Let an agent learn what to teach itself.
 
-    The folder of the training holds its metrics (metrics.jsonl), its exams and its checkpoints; it can be killed at any
-    time and goes on with --resume. Shared options apply; the prior is `scratch` unless named. With --keep, exit code 7
-    says that the gate refused the weights.
+    It lives lives in which it reads more than fits its window, and then sits an exam. The folder of the training holds
+    its metrics (metrics.jsonl), its exams and its checkpoints; it can be killed at any time and goes on with --resume.
+    Shared options apply; the prior is `scratch` unless named. With --keep, exit code 7 says that the gate refused the
+    weights.
     """
     if world is None and not (resume and out is not None):
         raise UserError("which world? `liveoak train ledger`, `liveoak train handbook`, or package.module:function")
