@@ -46,8 +46,9 @@ def fetch_from_hub(repository: str) -> Path:
     except Exception as error:  # the border to the client, whose HTTP library has errors of its own and has changed
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise disk_full(Path(huggingface_hub.constants.HF_HUB_CACHE)) from error
+        said = " ".join(str(error).split())[:200]
         raise Unavailable(
-            f"cannot fetch {repository!r} from the hub ({type(error).__name__}: {str(error)[:200]}). "
+            f"cannot fetch {repository!r} from the hub ({type(error).__name__}: {said}). "
             "Connect to the network and try again, or give the path of a directory that holds the model"
         ) from error
     if not _has_weights(folder):
