@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from liveoak.records import QA, Harvest, Lesson, Proof, Version
 from liveoak.serving.encoding import as_json, json_text
-from liveoak.serving.learn_routes import MOST_LESSONS
+from liveoak.serving.learn_routes import MOST_LESSONS, MOST_OF_ONE
 from liveoak.serving.scripted import IGNORANCE, ScriptedHost
 
 QUESTION = "Who has the key?"
@@ -176,20 +176,32 @@ def test_sessions_come_in_pages(http: httpx.Client) -> None:
 def test_requests_are_answered_while_lessons_train(
     scripted: ScriptedHost, http: httpx.Client, client: openai.OpenAI
 ) -> None:
-    """As many lessons as may wait do wait; replies pass them by, and the next lesson is told to come again."""
+    """As many lessons as may wait do wait; replies pass them by, and the next lesson is told to come again. An author
+    who hands in many shuts nobody out."""
 
-    def teach() -> int:
+    def teach(author: str) -> int:
         """One of the probes below may hold the last place for a moment: come again, as one is told to."""
-        while (answer := http.post("/v1/learn", json={**LESSON, "topic": "slow"})).status_code == 429:
+        while (answer := posted(author, topic="slow")).status_code == 429:
             time.sleep(0.01)
         return answer.status_code
 
-    with ThreadPoolExecutor(MOST_LESSONS) as pool:
-        waiting = [pool.submit(teach) for _ in range(MOST_LESSONS)]
+    def posted(author: str, **own: str) -> httpx.Response:
+        return http.post(
+            "/v1/learn", json={**LESSON, "session": f"of {author}", **own}, headers={"X-Liveoak-Author": author}
+        )
+
+    def refused(author: str) -> str:
         deadline = time.monotonic() + 15
-        while (refused := http.post("/v1/learn", json=LESSON)).status_code != 429 and time.monotonic() < deadline:
+        while (answer := posted(author)).status_code != 429 and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert refused.json()["error"]["code"] == "overloaded"
+        assert answer.json()["error"]["code"] == "overloaded"
+        return answer.json()["error"]["message"]
+
+    with ThreadPoolExecutor(MOST_LESSONS) as pool:
+        waiting = [pool.submit(teach, "ann") for _ in range(MOST_OF_ONE)]
+        assert f"{MOST_OF_ONE} of your lessons" in refused("ann")
+        waiting += [pool.submit(teach, f"other {number}") for number in range(MOST_LESSONS - MOST_OF_ONE)]
+        assert f"{MOST_LESSONS} lessons" in refused("newcomer")
         assert ask(client, session="none-taught-this") is not None
         assert not any(lesson.done() for lesson in waiting)
         scripted.let_go.set()

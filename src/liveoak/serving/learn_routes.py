@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
@@ -19,15 +20,41 @@ from liveoak.serving.host import Host, Step
 from liveoak.serving.mailbox import Mailbox, ServerSentEvents
 from liveoak.serving.wire import ConsolidateBody, FeedbackBody, HarvestBody, LearnBody
 
-MOST_LESSONS = 16
+MOST_LESSONS = 32
 """Lessons under way or waiting; each holds a thread."""
+MOST_OF_ONE = 16
+"""Of one author, so that whoever hands in many shuts nobody out."""
 
 Outcome = Proof | Harvest | Exception
 
 
+class _Places:
+    """Counts the lessons under way or waiting."""
+
+    def __init__(self) -> None:
+        self._held: Counter[str] = Counter()
+        self._guard = threading.Lock()
+
+    def take(self, author: str) -> None:
+        with self._guard:
+            if self._held[author] >= MOST_OF_ONE:
+                raise Overloaded(
+                    f"{MOST_OF_ONE} of your lessons are under way or waiting: try again when one is through"
+                )
+            if self._held.total() >= MOST_LESSONS:
+                raise Overloaded(f"{MOST_LESSONS} lessons are under way or waiting: try again when one is through")
+            self._held[author] += 1
+
+    def give_back(self, author: str) -> None:
+        with self._guard:
+            self._held[author] -= 1
+            if not self._held[author]:
+                del self._held[author]
+
+
 def learn_routes(host: Host) -> APIRouter:
     router = APIRouter(tags=["learning"])
-    free = threading.BoundedSemaphore(MOST_LESSONS)
+    places = _Places()
 
     @router.post("/v1/learn")
     async def learn(body: LearnBody, session: SessionHeader = None, author: AuthorHeader = None) -> Response:
@@ -35,14 +62,14 @@ def learn_routes(host: Host) -> APIRouter:
         where = session_of(session, body.session, None)
         who = author_of(author, body.user)
         return await _studied(
-            lambda tell: host.learn(lesson, session=where, author=who, on_progress=tell), free, lesson.id, body.stream
+            lambda tell: host.learn(lesson, session=where, author=who, on_progress=tell), places, who, body.stream
         )
 
     @router.post("/v1/versions/consolidate")
     async def consolidate(body: ConsolidateBody, author: AuthorHeader = None) -> Response:
         who = author_of(author, body.user)
         return await _studied(
-            lambda tell: host.consolidate(body.session, author=who, on_progress=tell), free, body.session, body.stream
+            lambda tell: host.consolidate(body.session, author=who, on_progress=tell), places, who, body.stream
         )
 
     @router.post("/v1/feedback")
@@ -58,21 +85,17 @@ def learn_routes(host: Host) -> APIRouter:
     async def harvest(body: HarvestBody, author: AuthorHeader = None) -> Response:
         who = author_of(author, body.user)
         return await _studied(
-            lambda tell: host.learn_from_feedback(author=who, on_progress=tell), free, "feedback", body.stream
+            lambda tell: host.learn_from_feedback(author=who, on_progress=tell), places, who, body.stream
         )
 
     return router
 
 
 async def _studied(
-    study: Callable[[Callable[[Step], None]], Proof | Harvest],
-    free: threading.BoundedSemaphore,
-    name: str,
-    stream: bool,
+    study: Callable[[Callable[[Step], None]], Proof | Harvest], places: _Places, author: str, stream: bool
 ) -> Response:
     """What came of a study in a thread of its own, or the stream that ends with it."""
-    if not free.acquire(blocking=False):
-        raise Overloaded(f"{MOST_LESSONS} lessons are under way or waiting: try again when one is through")
+    places.take(author)
     box: Mailbox[Step | Outcome] = Mailbox()
 
     def carry_out() -> None:
@@ -82,9 +105,9 @@ async def _studied(
         except Exception as error:
             box.post(error)
         finally:
-            free.release()
+            places.give_back(author)
 
-    threading.Thread(target=carry_out, name=f"lesson {name}", daemon=True).start()
+    threading.Thread(target=carry_out, name="lesson", daemon=True).start()
     if stream:
         return ServerSentEvents(_stream(box))
     while not isinstance(outcome := await box.take(), Outcome):

@@ -32,6 +32,12 @@ class Machine:
         rated = next((gflops for part, gflops in _RATED.items() if part in name), None)
         return jobs.Measured(ceilings=self._ceilings(), device=name, rated_bf16=rated)
 
+    def read(self, job: jobs.MeasureJob) -> jobs.Bandwidth:
+        """The best read alone, for whoever is to be held against it as the machine is at that moment."""
+        self._seconds = job.seconds
+        with torch.inference_mode():
+            return jobs.Bandwidth(read_gb=max(self._sum(), self._gemv(torch.bfloat16), self._gemv(torch.float32)))
+
     def _ceilings(self) -> jobs.Ceilings:
         with torch.inference_mode():
             bf16, f32 = torch.bfloat16, torch.float32

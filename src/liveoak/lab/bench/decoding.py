@@ -64,11 +64,13 @@ def decode_one(rig: Rig, row: str, floor_row: str) -> None:
     rig.stand.tell("one reply at a time")
     compiled = "transformers, compiled"
     sides = (OURS, "transformers", *((compiled,) if rig.sizes.compiled else ()), "llama.cpp")
-    found = _replies(rig, 1, dict.fromkeys(sides, 0), ONE)
-    rig.stand.leave("llama.cpp", compiled)
+    floors: list[float] = []
+    found = _replies(rig, 1, dict.fromkeys(sides, 0), ONE, after_ours=lambda: floors.append(rig.floor_seconds_now()))
+    rig.stand.leave("llama.cpp", compiled, "machine")
     rig.profile_later(ONE, decode=DecodeJob(prompts=rig.prompts(1, 900), tokens=rig.sizes.reply_tokens))
     rates = [one.rate for one in found[OURS]]
-    rig.ledger.row(floor_row, [rate * rig.floor_seconds for rate in rates])
+    rig.ledger.row(floor_row, [rate * floor for rate, floor in zip(rates, floors, strict=True)])
+    rig.ledger.notes["decode_1_floor_ms"] = [1e3 * floor for floor in floors]
     peers = {name: [one.rate for one in found[name]] for name in ("transformers", compiled) if name in found}
     _tell_lost(rig, found)
     if not peers:
@@ -173,23 +175,29 @@ def _together(rig: Rig, replies: int, repeat: int) -> Together:
     return rig.stand.side(OURS).call("together", job, Together)
 
 
-def _replies(rig: Rig, count: int, adapters: dict[str, int], kind: str) -> dict[str, list[Heard]]:
-    """Interleaved repeats of a batch of replies on each side, and an arm for each."""
+def _replies(
+    rig: Rig, count: int, adapters: dict[str, int], kind: str, after_ours: Callable[[], None] = lambda: None
+) -> dict[str, list[Heard]]:
+    """Interleaved repeats of a batch of replies on each side, and an arm for each. `after_ours` is called after each of
+    our own."""
     sizes = rig.sizes
     prompts = [rig.prompts(count, seed) for seed in range(sizes.repeats)]
 
-    def work(own: int) -> Callable[[Side, int], Heard]:
+    def work(name: str, own: int) -> Callable[[Side, int], Heard]:
         def reply(side: Side, repeat: int) -> Heard:
             if not repeat:
                 # Before the first repeat, so that what is made once is not timed.
                 warm = DecodeJob(prompts=rig.prompts(count, 999), tokens=_WARM, adapters=own, rank=sizes.rank)
                 side.call("decode", warm, Decoded)
             job = DecodeJob(prompts=prompts[repeat], tokens=sizes.reply_tokens, adapters=own, rank=sizes.rank)
-            return heard(side.call("decode", job, Decoded), prompts[repeat], side.peak_mib)
+            replied = heard(side.call("decode", job, Decoded), prompts[repeat], side.peak_mib)
+            if name == OURS:
+                after_ours()
+            return replied
 
         return reply
 
-    found = rig.stand.taking_turns(sizes.repeats, {name: work(own) for name, own in adapters.items()})
+    found = rig.stand.taking_turns(sizes.repeats, {name: work(name, own) for name, own in adapters.items()})
     for name, replies in found.items():
         _arm(rig, f"{name}: {kind}", replies, sizes.rank if adapters[name] else 0)
     return found

@@ -190,6 +190,12 @@ class Ceilings(Wire):
     gemv_f32_gb: float
 
 
+class Bandwidth(Wire):
+    """GB/s at which memory is read."""
+
+    read_gb: float
+
+
 class Measured(Wire):
     """The machine: its ceilings as found, and what its maker says."""
 
@@ -210,5 +216,6 @@ CALLS: dict[str, tuple[type[Wire], type[Wire]]] = {
     "profile": (ProfileJob, Profile),
     "soak": (SoakJob, Soaked),
     "measure": (MeasureJob, Measured),
+    "read": (MeasureJob, Bandwidth),
 }
 """Methods that a side may have, by name, with what they take and give."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from liveoak.lab.bench.jobs import (
+    Bandwidth,
     Ceilings,
     DecodeJob,
     Line,
@@ -58,8 +59,14 @@ class Rig:
 
     @property
     def floor_seconds(self) -> float:
-        """Time to read all weights once, at the read bandwidth measured."""
+        """Time to read all weights once, at the read bandwidth measured at the beginning."""
         return self.shape.weight_bytes / (self.ceilings.read_gb * 1e9)
+
+    def floor_seconds_now(self) -> float:
+        """The same, measured anew: on machines that share their memory's bandwidth, it may double within minutes."""
+        job = MeasureJob(seconds=self.sizes.ceiling_seconds)
+        found = self.stand.side("machine").call("read", job, Bandwidth)
+        return self.shape.weight_bytes / (found.read_gb * 1e9)
 
     def prompts(self, count: int, seed: int) -> tuple[Line, ...]:
         """Chat prompts of mixed lengths. Other seeds give others, so that no repeat finds the last one's cache."""

@@ -45,7 +45,7 @@ class Sizes:
     """Tokens that each slot of the growth curve trains on."""
     growth_seconds: float = 300.0
     """A point of the growth curve that would take longer is left out, and said to be."""
-    soak_minutes: float = 1.0
+    soak_minutes: float = 5.0
     fresh: bool = True
     """Whether growth and soak begin in a process of their own, so that memory held from before does not count."""
 
