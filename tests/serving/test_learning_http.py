@@ -187,7 +187,7 @@ def test_requests_are_answered_while_lessons_train(
 
     def posted(author: str, **own: str) -> httpx.Response:
         return http.post(
-            "/v1/learn", json={**LESSON, "session": f"of {author}", **own}, headers={"X-Liveoak-Author": author}
+            "/v1/learn", json={**LESSON, "session": f"of-{author}", **own}, headers={"X-Liveoak-Author": author}
         )
 
     def refused(author: str) -> str:
@@ -200,7 +200,7 @@ def test_requests_are_answered_while_lessons_train(
     with ThreadPoolExecutor(MOST_LESSONS) as pool:
         waiting = [pool.submit(teach, "ann") for _ in range(MOST_OF_ONE)]
         assert f"{MOST_OF_ONE} of your lessons" in refused("ann")
-        waiting += [pool.submit(teach, f"other {number}") for number in range(MOST_LESSONS - MOST_OF_ONE)]
+        waiting += [pool.submit(teach, f"other-{number}") for number in range(MOST_LESSONS - MOST_OF_ONE)]
         assert f"{MOST_LESSONS} lessons" in refused("newcomer")
         assert ask(client, session="none-taught-this") is not None
         assert not any(lesson.done() for lesson in waiting)
