@@ -165,11 +165,12 @@ def test_recipes_differ_in_what_their_names_say():
     # At medium effort, which all passages are studied at.
     read = {name: one.pieces * one.reading["medium"] for name, one in found.items()}
     assert {name: (one.method, one.distilled, read[name]) for name, one in found.items()} == {
-        DEFAULT: ("ask", 0.0, 0),
+        DEFAULT: ("ask", 0.0, default.pieces / 2),
+        "ask": ("ask", 0.0, 0),
         "ask and read": ("ask", 0.0, default.pieces),
         "distil and read": ("ask", 1.0, default.pieces),
         BASELINE: ("read", 0.0, 0),
-        "plain steps": ("ask", 0.0, 0),
+        "plain steps": ("ask", 0.0, default.pieces / 2),
         "ask and read, no anchors": ("ask", 0.0, default.pieces),
     }
     assert default.pieces > 0

@@ -29,7 +29,7 @@ from liveoak.worlds import answered, f1
 if TYPE_CHECKING:
     from liveoak.lab.workbench import Studied
 
-CLOSED, OPEN, DEFAULT, BASELINE = "frozen, closed book", "frozen, open book", "ask", "read"
+CLOSED, OPEN, DEFAULT, BASELINE = "frozen, closed book", "frozen, open book", "as shipped", "read"
 PARAGRAPHS = 10
 """Paragraphs of general text on which retention is measured."""
 _READ_RATE = 1e-3
@@ -68,6 +68,7 @@ def recipes(default: Recipe | None = None) -> dict[str, Recipe]:
     reading = replace(chosen, reading=dict.fromkeys(chosen.reading, 1.0))
     return {
         DEFAULT: chosen,
+        "ask": replace(chosen, pieces=0),
         "ask and read": reading,
         "distil and read": replace(reading, distilled=1.0),
         BASELINE: plain_reading(chosen),

@@ -27,7 +27,7 @@ def _page_steps() -> dict[Effort, int | None]:
 
 
 def _reading() -> dict[Effort, float]:
-    return {"low": 0.0, "medium": 0.0, "high": 0.25}
+    return {"low": 0.0, "medium": 0.5, "high": 0.25}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class Recipe:
     page_tokens: int = 800
     """Tokens of a page. A shorter lesson counts as one."""
     reading: dict[Effort, float] = field(default_factory=_reading)
-    """How much of `pieces` a step has, by effort: where steps are few, questions teach the most."""
+    """How much of `pieces` a step has, by effort: docs/decisions/025-reading.md."""
     enough: float = 0.0
     """A study ends once its loss, in nats per credited token, has been at most this for three steps. 0: never early."""
     other_words: bool = True
