@@ -88,6 +88,7 @@ def test_figures_by_hand(tmp_path: Path):
         CLOSED: 0.0,
         OPEN: 1.0,
         DEFAULT: 1.0,
+        "ask": 0.0,
         "ask and read": 0.0,
         "distil and read": 0.0,
         BASELINE: 0.5,
@@ -118,6 +119,7 @@ def test_every_recipe_takes_the_steps_of_the_default_one(tmp_path: Path):
     go(desk, tmp_path, PASSAGES[:2])
     assert [(name, steps) for _, name, steps in desk.studies] == 2 * [
         (DEFAULT, None),
+        ("ask", 7),
         ("ask and read", 7),
         ("distil and read", 7),
         (BASELINE, 7),
