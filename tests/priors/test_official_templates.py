@@ -19,7 +19,7 @@ from chat_strategies import TOOLS, chats, marked, plain, thoughtful
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from real_priors import real_prior
-from test_render import covers, own, untouched
+from test_render import own, same
 
 from liveoak.config import load_settings
 from liveoak.errors import Unavailable
@@ -27,7 +27,7 @@ from liveoak.priors import ChatTokenizer
 from liveoak.priors.cache import make_once
 from liveoak.priors.catalogue import Wheel
 from liveoak.priors.wheels import extract, fetch_wheel
-from liveoak.records import Message, ToolCall, ToolSpec
+from liveoak.records import Message, ToolCall
 
 TRL = Wheel(
     project="trl",
@@ -87,14 +87,6 @@ def official(request: pytest.FixtureRequest) -> tuple[str, ChatTokenizer]:
     name: str = request.param
     family = FAMILIES[OFFICIAL[name]]
     return name, made_for(dataclasses.replace(family, name=name, template=template(name)))
-
-
-def same(tokenizer: ChatTokenizer, messages: tuple[Message, ...], tools: tuple[ToolSpec, ...], generate: bool) -> None:
-    rendered = tokenizer.render(messages, tools, add_generation_prompt=generate)
-    assert list(rendered.ids) == own(tokenizer, messages, tools, generate=generate)
-    assert covers(rendered)
-    if tokenizer.traits.native_tools:
-        assert list(rendered.ids) == untouched(tokenizer, messages, tools, generate=generate)
 
 
 @sometimes
