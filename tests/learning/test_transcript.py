@@ -12,7 +12,7 @@ from liveoak.learning.crediting import credited
 from liveoak.learning.lived import Lived, by_window
 from liveoak.learning.transcript import Layout, Transcript
 from liveoak.records import Message, Origin
-from liveoak.signals import naive_transition, reward, transition
+from liveoak.signals import Source, naive_transition, reward, transition
 
 LAYOUT = Layout(TOKENIZER)
 END = 258
@@ -97,6 +97,24 @@ def test_a_full_window_carries_its_latest_turns_over_as_context():
     assert any(text.startswith("answer") for text in texts(lived, Origin.GIVEN))
     assert len(lived.episode.acted) == 12
     assert len(transcript.prompt) <= 200 + 45
+
+
+def test_another_action_in_the_place_of_a_turn_is_all_that_is_learned_of_it():
+    source = Source(author="w", kind="advice")
+    transcript = Transcript(LAYOUT, "rules", "start", window=120)
+    prompts: list[tuple[int, ...]] = []
+    for number in range(12):
+        prompts.append(transcript.prompt)
+        transcript.act(f"t{number}", [ord("x"), END], [-1.5, -0.5], [True, True])
+        transcript.observe(f"answer {number}", over=number == 11)
+    assert any(prompts[n][: len(prompts[n - 1])] != prompts[n - 1] for n in range(1, 12)), "several windows"
+    for number, prompt in enumerate(prompts):
+        one = transcript.instead(number, "yes", world="w", group="g", source=source)
+        rendered = one.episode.rendered
+        assert rendered.ids == (*prompt, *LAYOUT.said("yes"))
+        assert texts(one, Origin.DEMONSTRATED) == [TOKENIZER.decode(LAYOUT.said("yes"))]
+        assert not any(span.origin in (Origin.ACTED, Origin.OBSERVED) for span in rendered.spans)
+        assert (one.windows, one.episode.acted, one.source, one.worth) == ((0,), (), source, None)
 
 
 def test_what_is_out_of_sight_is_not_carried_over():

@@ -16,9 +16,9 @@ from liveoak.engine import Sequence as Tokens
 from liveoak.learning.arms import LearnerSettings
 from liveoak.learning.learner import Learner, Report
 from liveoak.learning.lived import Lived
-from liveoak.learning.trying import agreement
+from liveoak.learning.trying import agreement, heeding
 from liveoak.priors import load_prior
-from liveoak.records import Origin, Rendered, Sampling, Span
+from liveoak.records import Credit, Origin, Rendered, Sampling, Span
 from liveoak.signals import Acted, Episode, Source, StandingSettings
 
 ASKED = (104, 111, 63)
@@ -35,6 +35,33 @@ def test_agreement_is_a_correlation_and_few_episodes_are_hardly_believed():
     assert agreement(worths, (1.0, 0.0, -2.0, 1.0), 16) == pytest.approx(0.0)
     # Centred they are (1, 0, 0, -1) and (1, 1, -1, -1): 2 / (sqrt(2) * 2), and 1 of 17 parts of it.
     assert agreement(worths, (3.0, 3.0, 1.0, 1.0), 1) == pytest.approx(0.5**0.5 / 17)
+
+
+def test_who_heeded_and_fared_better_speaks_for_the_advice():
+    def one(worth: float | None, *heeded: bool | None) -> tuple[Lived, Credit]:
+        acted = tuple(
+            Acted(turn=str(n), places=(3 + n,), logprobs=(-1.0,), reward=worth, heeded=did)
+            for n, did in enumerate(heeded)
+        )
+        ids = (*ASKED, *range(65, 65 + len(heeded)))
+        spans = (Span(origin=Origin.GIVEN, start=0, end=3), Span(origin=Origin.ACTED, start=3, end=len(ids)))
+        episode = Episode(id="e", rendered=Rendered(ids=ids, spans=spans), acted=acted)
+        weights = (0.0, 0.0, 0.0, *[worth or 0.0] * len(heeded))
+        return Lived(episode=episode, world="w", group="g"), Credit(signal="reward", weights=weights)
+
+    def gain(*those: tuple[Lived, Credit]) -> float | None:
+        return heeding([lived for lived, _ in those], [credit for _, credit in those])
+
+    # A perfect correlation, of two episodes among sixteen that say nothing.
+    assert gain(one(1.0, True), one(-1.0, False)) == pytest.approx(2 / 18)
+    assert gain(one(1.0, True, None), one(-1.0, None, False)) == pytest.approx(2 / 18), "what was not named is no part"
+    assert gain(one(1.0, False), one(-1.0, True)) == pytest.approx(-2 / 18)
+    assert gain(one(1.0, True, False), one(-1.0, True, False)) == pytest.approx(0.0)
+    assert gain(one(1.0, True), one(-1.0, True)) is None, "all heeded"
+    assert gain(one(1.0, True), one(1.0, False)) is None, "rewards tell nothing"
+    assert gain(one(None, True), one(None, False)) is None, "nobody rewarded"
+    assert gain(one(1.0, None), one(-1.0, None)) is None
+    assert gain() is None
 
 
 @pytest.fixture(scope="module")

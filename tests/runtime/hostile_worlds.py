@@ -54,3 +54,11 @@ class Fragile:
 
     def actions(self) -> tuple[str, ...]:
         return ("a", "b")
+
+
+class Misleading(Fragile):
+    """Praises what was worth nothing."""
+
+    def step(self, action: str) -> Step:
+        done = super().step(action)
+        return Step(observation="b was right", reward=done.reward, done=done.done)

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import replace
 
 import pytest
-from hostile_worlds import FAULTS, Fragile
+from hostile_worlds import FAULTS, Fragile, Misleading
 from tiny_priors import tiny_engine
 
 from liveoak.adapters import digest
@@ -19,6 +19,7 @@ from liveoak.learning.lived import Lived
 from liveoak.records import Origin
 from liveoak.runtime.diary import round_line
 from liveoak.runtime.living import Living, LivingSettings
+from liveoak.signals import Source
 from liveoak.worlds import world
 
 SMALL = LivingSettings(together=8, group=2, window=300)
@@ -193,3 +194,50 @@ def test_settings_of_a_life_that_mean_nothing_are_refused(bad: dict[str, object]
 def test_a_window_that_nobody_has_room_for_is_refused(engine: Engine):
     with pytest.raises(BadSettings, match="room for 512"):
         living(engine, window=600)
+
+
+def test_what_the_world_names_is_learned_where_heeding_it_paid(engine: Engine):
+    """`rooms` says which door was right; whoever took it fared better, so that it is believed at once."""
+    learner = Learner(engine, replace(ARMS["advice"], rank=4, parts=1, compare="world"))
+    settings = replace(SMALL, together=32, window=400)
+    with Living(engine, Decoder(engine), lambda: world("rooms", rooms=4, advice=True), learner, settings) as life:
+        rounds = list(life.rounds(64))
+    told = Source(author="rooms", kind="advice")
+    reports = [done.report for done in rounds if done.report is not None]
+    assert all(report.standing[told] > 0 and not report.refused for report in reports)
+    for done, report in zip(rounds, reports, strict=True):
+        missed = 0
+        for attempt in done.attempts:
+            assert attempt.lived is not None
+            named = [deed.split()[0] for deed in (*(d.seen for d in attempt.deeds[1:]), attempt.ending)]
+            heeded = [turn.heeded for turn in attempt.lived.episode.acted]
+            assert heeded == [deed.said == right for deed, right in zip(attempt.deeds, named, strict=True)]
+            wrong = [
+                (deed.seen, right) for deed, right, did in zip(attempt.deeds, named, heeded, strict=True) if not did
+            ]
+            assert len(attempt.advised) == len(wrong)
+            for one, (seen, right) in zip(attempt.advised, wrong, strict=True):
+                text = engine.tokenizer.decode(one.episode.rendered.ids)
+                assert seen in text and text.rstrip().removesuffix("<|im_end|>").endswith(right) and one.source == told
+            missed += len(wrong)
+        assert missed and report.credited["advice"] >= missed
+    assert "advice" not in _report_of(engine, "foretold").credited
+
+
+def test_names_that_nobody_fared_better_by_are_not_followed(engine: Engine):
+    learner = Learner(engine, replace(ARMS["advice"], rank=4, parts=1, compare="world"))
+    settings = replace(SMALL, together=32)
+    with Living(engine, Decoder(engine), Misleading, learner, settings) as life:
+        rounds = list(life.rounds(64))
+    assert all(any(attempt.advised for attempt in done.attempts) for done in rounds)
+    for done in rounds:
+        assert done.report is not None
+        assert "advice" not in done.report.credited and any("advice of" in why for why in done.report.refused)
+
+
+def _report_of(engine: Engine, arm: str) -> Report:
+    learner = Learner(engine, replace(ARMS[arm], rank=4, parts=1, compare="world"))
+    with Living(engine, Decoder(engine), lambda: world("rooms", rooms=4, advice=True), learner, SMALL) as life:
+        report = life.round().report
+    assert report is not None
+    return report

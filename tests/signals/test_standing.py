@@ -38,6 +38,16 @@ def test_who_does_harm_is_refused_with_figures_and_nobody_else_is():
     assert found.weight(Source(author="ann", kind="correction")) == 1, "by author and kind"
 
 
+def test_a_world_that_names_actions_is_believed_when_it_has_proved_right():
+    told = Source(author="rooms", kind="advice")
+    assert Standing().weight(told) == 0
+    assert "advice of 'rooms' has gained +0.000 over 0.0 updates" in (Standing().refusal(told) or "")
+    assert Standing().after({told: 0.4}).weight(told) == pytest.approx(0.4 / 5 / 0.1)
+    assert Standing().after({told: 0.6}).weight(told) == 1
+    assert Standing().after({told: 0.1}).weight(told) == 0
+    assert Standing().after({told: -0.6}).weight(told) == 0
+
+
 def test_who_was_refused_is_tried_again():
     found = Standing()
     for _ in range(4):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from liveoak.runtime.orders import LifeOrder
     from liveoak.worlds import WorldEntry
 
-SIGNALS = ("reward", "transition", "imitation", "distillation")
+SIGNALS = ("reward", "transition", "imitation", "advice", "distillation")
 
 
 def register(app: typer.Typer) -> None:
@@ -39,9 +39,9 @@ def live(
     signals: Annotated[
         str,
         typer.Option(
-            help="What is learned from: reward, transition, imitation, distillation; `none` for a frozen agent."
+            help="What is learned from: reward, transition, imitation, advice, distillation; `none` for a frozen agent."
         ),
-    ] = "reward,transition",
+    ] = "reward,transition,advice",
     transition: Annotated[
         Literal["answers", "selected", "naive"],
         typer.Option(help="Which observed tokens: answers to actions, of those what is left to learn, or all."),
@@ -58,6 +58,8 @@ def live(
         typer.Option(help="What rewards are compared with: others', the group's mean, a learned value, or nothing."),
     ] = "leave_one_out",
     rate: Annotated[float | None, typer.Option(help="Learning rate (0.001).", show_default=False)] = None,
+    parts: Annotated[int, typer.Option(min=1, help="Steps that a round's episodes are dealt out to.")] = 2,
+    passes: Annotated[int, typer.Option(min=1, help="How often a round is learned from.")] = 1,
     replay: Annotated[float, typer.Option(min=0, help="Past episodes repeated for each fresh one.")] = 0.0,
     anchor: Annotated[float, typer.Option(min=0, help="Weight of staying near the prior.")] = 0.0,
     shown: Annotated[int, typer.Option(min=0, help="Demonstrations by the world's expert in each round.")] = 0,
@@ -103,6 +105,8 @@ def live(
             balance=balance,
             renewed=renewed,
             baseline=baseline,
+            parts=parts,
+            passes=passes,
             replay=replay,
             anchor=anchor,
             shown=shown,

@@ -26,6 +26,8 @@ class LearnerSettings:
     transition: Transition = "answers"
     imitation: bool = True
     """Learn from what was demonstrated, where something was."""
+    advice: bool = True
+    """Learn to do what the world's answers named, as far as those who heeded it fared better."""
     distillation: bool = False
     """Learn to act as the agent would that had read what became of the episode."""
     renewed: int | None = None
@@ -65,17 +67,20 @@ class LearnerSettings:
             raise BadSettings(f"{self!r}: expected weight, replay and anchor >= 0")
         if self.renewed is not None and self.renewed < 2:
             raise BadSettings(f"a teacher renewed every {self.renewed!r} calls follows its student: expected 2 or more")
-        if not (self.reward or self.transition != "off" or self.imitation or self.distillation):
+        if not (self.reward or self.transition != "off" or self.imitation or self.advice or self.distillation):
             raise BadSettings("a learner without any signal learns nothing: name one")
 
 
 ARMS: Mapping[str, LearnerSettings] = {
-    "reward": LearnerSettings(transition="off"),
-    "transition": LearnerSettings(reward=False),
+    "reward": LearnerSettings(transition="off", advice=False),
+    "transition": LearnerSettings(reward=False, advice=False),
+    "foretold": LearnerSettings(advice=False),
     "both": LearnerSettings(),
     "selected": LearnerSettings(transition="selected", balance=BalanceSettings()),
-    "naive": LearnerSettings(transition="naive"),
-    "imitation": LearnerSettings(reward=False, transition="off"),
-    "distillation": LearnerSettings(reward=False, transition="off", imitation=False, distillation=True),
+    "naive": LearnerSettings(transition="naive", advice=False),
+    "imitation": LearnerSettings(reward=False, transition="off", advice=False),
+    "advice": LearnerSettings(transition="off"),
+    "distillation": LearnerSettings(reward=False, transition="off", imitation=False, advice=False, distillation=True),
 }
-"""Ways to learn, by name; `selected` is both with selection and an adaptive balance."""
+"""Ways to learn, by name. `both` is reward and all that the world answers; `foretold` is reward and foretelling the
+answers, `advice` reward and doing what they name; `selected` is both with selection and an adaptive balance."""

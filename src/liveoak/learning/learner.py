@@ -25,7 +25,7 @@ from liveoak.learning.memory import Memory, load_state, save_state
 from liveoak.learning.objective import ANCHOR, REWARD, Example
 from liveoak.learning.reservoir import Reservoir
 from liveoak.learning.scoring import costs
-from liveoak.learning.trying import gains
+from liveoak.learning.trying import gains, heeding
 from liveoak.learning.update import Step, Stride, Update, step_together
 from liveoak.records import Credit
 from liveoak.signals import (
@@ -142,6 +142,7 @@ class Learner:
             LearningError: the update diverged; the steps before it stay.
         """
         memory = self.memory
+        episodes = [one for one in episodes if self.settings.advice or not _is_advice(one.source)]
         rng = random.Random(f"learn/{self.seed}/{memory.calls}")
         repeated = memory.past.some(round(self.settings.replay * len(episodes))) if self.settings.replay else []
         weights = {one.world: self._weight(one.world) for one in episodes}
@@ -156,8 +157,8 @@ class Learner:
             fresh = place < len(episodes)
             own = [(advantages[place], proximal[place])] if fresh and self.settings.reward else []
             own += [(_times(credit, self._weight(one.world)), None) for credit in seen[place]]
-            if self.settings.imitation:
-                own.append((imitation(one.episode.rendered, self._trust(standing, one)), None))
+            if imitated := self._imitated(one, self._trust(standing, one)):
+                own.append((imitated, None))
             made.append([*_examples(one, own), *taught[place]])
         done = self._steps(made, len(episodes), rng)
         worths = [worth for one in episodes if (worth := one.worth) is not None]
@@ -187,9 +188,15 @@ class Learner:
 
     def _sources(self, episodes: Sequence[Lived]) -> list[Source]:
         """Whose demonstrations are weighed."""
-        if not self.settings.imitation or self.settings.standing is None:
+        if self.settings.standing is None:
             return []
-        return list(dict.fromkeys(one.source for one in episodes if one.source is not None))
+        return list(dict.fromkeys(one.source for one in episodes if one.source and self._imitated(one, 1.0)))
+
+    def _imitated(self, one: Lived, weight: float) -> Credit | None:
+        """The credit of what was demonstrated, or named by the world, in an episode that is learned from so."""
+        if _is_advice(one.source):
+            return imitation(one.episode.rendered, weight, signal="advice") if self.settings.advice else None
+        return imitation(one.episode.rendered, weight) if self.settings.imitation else None
 
     def _compares(self, episodes: Sequence[Lived]) -> bool:
         """Whether it is asked what was better: to learn from it, or to know whom to imitate."""
@@ -203,13 +210,27 @@ class Learner:
 
     def _standing(self, episodes: Sequence[Lived], advantages: Sequence[Credit]) -> Standing:
         """What is known of all sources, with what is learned of those of this call."""
-        shown: dict[Source, list[Example]] = {}
-        for source in self._sources(episodes):
-            own = [(one, imitation(one.episode.rendered)) for one in episodes if one.source == source]
-            shown[source] = [example for one, credit in own for example in _examples(one, [(credit, None)])]
-        if not shown:
+        sources = self._sources(episodes)
+        if not sources:
             return self.memory.standing
-        return self.memory.standing.after(gains(self._update, shown, episodes, advantages, self.settings.rate))
+        shown: dict[Source, list[Example]] = {}
+        for source in sources:
+            if not _is_advice(source):
+                own = [(one, imitation(one.episode.rendered)) for one in episodes if one.source == source]
+                shown[source] = [example for one, credit in own for example in _examples(one, [(credit, None)])]
+        found = gains(self._update, shown, episodes, advantages, self.settings.rate)
+        return self.memory.standing.after(found | self._heeding(sources, episodes, advantages))
+
+    def _heeding(
+        self, sources: Sequence[Source], episodes: Sequence[Lived], advantages: Sequence[Credit]
+    ) -> dict[Source, float]:
+        """What heeding each world's advice gained: who did as was named, by chance, and who did not, tell."""
+        found: dict[Source, float] = {}
+        for source in filter(_is_advice, sources):
+            places = [place for place, one in enumerate(episodes) if one.world == source.author]
+            gain = heeding([episodes[place] for place in places], [advantages[place] for place in places])
+            found |= {} if gain is None else {source: gain}
+        return found
 
     def _trust(self, standing: Standing, one: Lived) -> float:
         return 1.0 if one.source is None or self.settings.standing is None else standing.weight(one.source)
@@ -348,6 +369,10 @@ def _examples(lived: Lived, credits: Sequence[tuple[Credit, Mapping[int, float] 
         example = credited(lived.episode.rendered, credit, acted, proximal)
         found += by_window(lived, example) if example is not None else []
     return found
+
+
+def _is_advice(source: Source | None) -> bool:
+    return source is not None and source.kind == "advice"
 
 
 def _times(credit: Credit, weight: float) -> Credit:

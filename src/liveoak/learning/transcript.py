@@ -15,7 +15,7 @@ from liveoak.errors import UserError
 from liveoak.learning.lived import Lived
 from liveoak.priors import ChatTokenizer
 from liveoak.records import Message, Origin, Rendered, Span
-from liveoak.signals import Acted, Episode
+from liveoak.signals import Acted, Episode, Source
 
 CARRIED = 0.5
 """Share of a window that the latest turns may take in the next one."""
@@ -99,6 +99,10 @@ class Transcript:
             )
         self._turns: list[_Turn] = []
         self._said: tuple[Piece, ...] = ()
+        self._window_begins = 0
+        """Number of the piece that the window begins with."""
+        self._asked: list[tuple[Piece, ...]] = []
+        """What was in sight at each turn."""
         self._acted: list[Acted] = []
 
     @property
@@ -109,6 +113,7 @@ class Transcript:
 
     def act(self, turn: str, ids: Sequence[int], logprobs: Sequence[float], chosen: Sequence[bool]) -> None:
         """The agent acted. Tokens that it did not choose, and what ends its turn if it did not, are scaffold."""
+        self._asked.append(tuple(self._pieces[self._window_begins :]))
         places = tuple(self._size + offset for offset, own in enumerate(chosen) if own)
         own = tuple(value for value, mine in zip(logprobs, chosen, strict=True) if mine)
         said = [
@@ -123,6 +128,7 @@ class Transcript:
 
     def demonstrate(self, text: str) -> None:
         """Somebody better acted."""
+        self._asked.append(tuple(self._pieces[self._window_begins :]))
         self._say([Piece(origin=Origin.DEMONSTRATED, ids=self._layout.said(text))])
 
     def observe(self, seen: str, *, reward: float | None = None, apart: bool = False, over: bool = False) -> None:
@@ -140,18 +146,14 @@ class Transcript:
 
     def lived(self, id: str, *, world: str, group: str, told: str = "") -> Lived:
         """The episode so far."""
-        spans: list[Span] = []
-        ids: list[int] = []
-        for piece in self._pieces:
-            start = len(ids)
-            ids.extend(piece.ids)
-            if spans and spans[-1].origin is piece.origin:
-                spans[-1] = Span(origin=piece.origin, start=spans[-1].start, end=len(ids))
-            elif piece.ids:
-                spans.append(Span(origin=piece.origin, start=start, end=len(ids)))
-        rendered = Rendered(ids=tuple(ids), spans=tuple(spans))
-        episode = Episode(id=id, rendered=rendered, acted=tuple(self._acted))
+        episode = Episode(id=id, rendered=_rendered(self._pieces), acted=tuple(self._acted))
         return Lived(episode=episode, world=world, group=group, windows=tuple(self._starts), told=told)
+
+    def instead(self, number: int, text: str, *, world: str, group: str, source: Source) -> Lived:
+        """What was in sight at a turn, and `text` as `source` would have acted there, to be imitated."""
+        shown = [*map(_context, self._asked[number]), Piece(origin=Origin.DEMONSTRATED, ids=self._layout.said(text))]
+        episode = Episode(id=f"{group}/{number}/instead", rendered=_rendered(shown), acted=())
+        return Lived(episode=episode, world=world, group=group, source=source)
 
     def _say(self, pieces: Sequence[Piece]) -> None:
         self._said = tuple(pieces)
@@ -171,7 +173,7 @@ class Transcript:
             if size > room:
                 break
             kept.insert(0, turn)
-        self._start = self._size
+        self._start, self._window_begins = self._size, len(self._pieces)
         self._starts.append(self._start)
         head = self._head if kept else tuple(self._layout.opening(self._instructions, seen))
         carried = [*head, *(piece for turn in kept for piece in (*turn.said, *turn.seen))]
@@ -184,6 +186,19 @@ def _context(piece: Piece) -> Piece:
     """The same tokens, seen again."""
     known = piece.origin in (*_SAID, Origin.OBSERVED)
     return Piece(origin=Origin.GIVEN, ids=piece.ids) if known else piece
+
+
+def _rendered(pieces: Sequence[Piece]) -> Rendered:
+    spans: list[Span] = []
+    ids: list[int] = []
+    for piece in pieces:
+        start = len(ids)
+        ids.extend(piece.ids)
+        if spans and spans[-1].origin is piece.origin:
+            spans[-1] = Span(origin=piece.origin, start=spans[-1].start, end=len(ids))
+        elif piece.ids:
+            spans.append(Span(origin=piece.origin, start=start, end=len(ids)))
+    return Rendered(ids=tuple(ids), spans=tuple(spans))
 
 
 def _pieces(rendered: Rendered, start: int) -> tuple[Piece, ...]:

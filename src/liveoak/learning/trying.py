@@ -62,6 +62,23 @@ def gains(
     return found
 
 
+def heeding(lived: Sequence[Lived], advantages: Sequence[Credit]) -> float | None:
+    """From -1 to 1, how much better turns fared that did what the world's answers named than those that did not.
+
+    None where all did, or none, or rewards tell nothing.
+    """
+    turns = [
+        (credit.weights[turn.places[0]], float(turn.heeded))
+        for one, credit in zip(lived, advantages, strict=True)
+        for turn in one.episode.acted
+        if one.episode.rewarded and turn.heeded is not None
+    ]
+    worths, heeded = [worth for worth, _ in turns], [did for _, did in turns]
+    if not (_spread(worths) and _spread(heeded)):
+        return None
+    return agreement(worths, heeded, sum(any(t.heeded is not None for t in one.episode.acted) for one in lived))
+
+
 def agreement(worths: Sequence[float], shifts: Sequence[float], episodes: int) -> float:
     """The correlation of what turns were worth with what became of their log-probability, by so many episodes.
 

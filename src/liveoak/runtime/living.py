@@ -178,6 +178,7 @@ class Living:
         if self.learner is None:
             return None, None
         lived = [attempt.lived for attempt in attempts if attempt.lived is not None]
+        lived += [one for attempt in attempts for one in attempt.advised]
         failure = None
         try:
             lived += self._shown(attempts)

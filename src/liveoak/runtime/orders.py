@@ -14,6 +14,8 @@ from liveoak.runtime.scenes import Acting
 from liveoak.signals import BalanceSettings, RewardSettings
 from liveoak.signals.reward import Baseline
 
+Signal = Literal["reward", "transition", "imitation", "advice", "distillation"]
+
 
 class LifeOrder(BaseModel):
     """What is lived, and how it is learned from. It does not change over a life."""
@@ -25,7 +27,7 @@ class LifeOrder(BaseModel):
     prior: str = "scratch"
     fingerprint: str = ""
     """Of the prior's weights, filled in when the life begins."""
-    signals: tuple[Literal["reward", "transition", "imitation", "distillation"], ...] = ("reward", "transition")
+    signals: tuple[Signal, ...] = ("reward", "transition", "advice")
     """None of them: a frozen agent."""
     transition: Literal["answers", "selected", "naive"] = "selected"
     balance: bool = True
@@ -33,6 +35,8 @@ class LifeOrder(BaseModel):
     """Rounds between two teachers of distillation; None: it stays what the agent was at first."""
     baseline: Baseline = RewardSettings().baseline
     rate: float = Field(default=LearnerSettings().rate, gt=0)
+    parts: int = Field(default=LearnerSettings().parts, ge=1)
+    passes: int = Field(default=LearnerSettings().passes, ge=1)
     replay: float = Field(default=0.0, ge=0)
     anchor: float = Field(default=0.0, ge=0)
     together: int = Field(default=LivingSettings().together, ge=1)
@@ -59,12 +63,15 @@ class LifeOrder(BaseModel):
             reward="reward" in self.signals,
             transition=mode,
             imitation="imitation" in self.signals,
+            advice="advice" in self.signals,
             distillation="distillation" in self.signals,
             renewed=self.renewed,
             balance=BalanceSettings() if balanced else None,
             compare="group" if self.group > 1 else "world",
             rewarded=RewardSettings(baseline=self.baseline),
             rate=self.rate,
+            parts=self.parts,
+            passes=self.passes,
             replay=self.replay,
             anchor=self.anchor,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from liveoak.adapters import Slot
@@ -15,8 +15,11 @@ from liveoak.learning.distilling import looking_back
 from liveoak.learning.lived import Lived
 from liveoak.learning.transcript import Layout, Transcript
 from liveoak.records import Sampling
+from liveoak.signals import Source, advice
 from liveoak.worlds import Choices, Step, World, scale_of
 
+MOST_ADVISED = 4
+"""Turns of an episode that are put right by what the world said; each is a prompt of its own."""
 Acting = Literal["choices", "freely"]
 """Whether a reply is held to the actions that the world lists, where it lists any."""
 
@@ -51,6 +54,8 @@ class Attempt:
     failure: str | None
     """Why it broke off; it is not learned from then."""
     lived: Lived | None
+    advised: tuple[Lived, ...] = ()
+    """Turns that did not do what the world's answer named, with that in their place; the latest ones."""
 
 
 class Scene:
@@ -63,6 +68,8 @@ class Scene:
         """
         self._world, self._layout, self.number, self.seed = world, layout, number, seed
         self._deeds: list[Deed] = []
+        self._possible: list[Sequence[str]] = []
+        """What each turn could choose from; empty where the world lists nothing."""
         self._score = 0.0
         self._sight = 0
         self.seen = ""
@@ -82,7 +89,10 @@ class Scene:
         assert self._transcript is not None
         key = f"{chance}/{self.number}/{len(self._deeds)}".encode()
         seed = int.from_bytes(hashlib.blake2b(key, digest_size=7).digest(), "big")
-        listed = self._listed() if acting == "choices" else ()
+        listed = self._listed()
+        self._possible.append(listed)
+        if acting == "freely":
+            listed = ()
         pattern = "|".join(re.escape(action) for action in listed) or None
         sampling = Sampling(temperature=1.0, max_tokens=longest, seed=seed, pattern=pattern)
         return Request(ids=self._transcript.prompt, slot=slot, sampling=sampling)
@@ -103,11 +113,12 @@ class Scene:
 
     def attempt(self) -> Attempt:
         """What came of it."""
-        lived = None
+        lived, advised = None, ()
         if self._failure is None and self._transcript is not None:
             lived = self._transcript.lived(
                 f"{self.number}", world=self._world.name, group=str(self.seed), told=self._looking_back()
             )
+            lived, advised = self._advised(self._transcript, lived)
         return Attempt(
             number=self.number,
             world=self._world.name,
@@ -117,6 +128,7 @@ class Scene:
             ending=self.seen,
             failure=self._failure,
             lived=lived,
+            advised=advised,
         )
 
     def _take(self, reply: Completion, step: Step) -> None:
@@ -136,9 +148,31 @@ class Scene:
         )
 
     def _looking_back(self) -> str:
-        answered = [*(deed.seen for deed in self._deeds[1:]), self.seen]
         return looking_back(
-            [(deed.said, deed.reward * self._scale, seen) for deed, seen in zip(self._deeds, answered, strict=True)]
+            [
+                (deed.said, deed.reward * self._scale, seen)
+                for deed, seen in zip(self._deeds, self._answers(), strict=True)
+            ]
+        )
+
+    def _answers(self) -> list[str]:
+        """What the world said to each action."""
+        return [*(deed.seen for deed in self._deeds[1:]), self.seen]
+
+    def _advised(self, transcript: Transcript, lived: Lived) -> tuple[Lived, tuple[Lived, ...]]:
+        """The episode with whether each turn heeded what was named for it, and those that did not."""
+        named = advice(self._possible, self._answers())
+        heeded = {
+            f"{self.number}/{place}": action.lower() == self._deeds[place].said.strip().lower()
+            for place, action in enumerate(named)
+            if action is not None
+        }
+        acted = tuple(replace(turn, heeded=heeded.get(turn.turn)) for turn in lived.episode.acted)
+        source = Source(author=self._world.name, kind="advice")
+        missed = [place for place, action in enumerate(named) if action and not heeded[f"{self.number}/{place}"]]
+        return replace(lived, episode=replace(lived.episode, acted=acted)), tuple(
+            transcript.instead(place, named[place] or "", world=self._world.name, group=str(self.seed), source=source)
+            for place in missed[-MOST_ADVISED:]
         )
 
     def _listed(self) -> Sequence[str]:

@@ -4,6 +4,7 @@ Knows records alone. Knows nothing of models, losses or where the record came fr
 (log-probabilities, values, divergences) comes in as numbers.
 """
 
+from liveoak.signals.advice import advice
 from liveoak.signals.answers import Answer, answers
 from liveoak.signals.balance import Balance, BalanceSettings
 from liveoak.signals.boilerplate import Boilerplate, BoilerplateSettings
@@ -43,6 +44,7 @@ __all__ = [
     "TransitionSettings",
     "Try",
     "advantages",
+    "advice",
     "answers",
     "demonstrations",
     "distillation",

@@ -9,7 +9,8 @@ from typing import Literal
 from liveoak.records import Feedback, Message, Origin, Session, Turn
 from liveoak.signals.trust import origins_of
 
-DemonstrationKind = Literal["trace", "correction"]
+DemonstrationKind = Literal["trace", "correction", "advice"]
+"""A whole session, what stands in the place of one turn, or what a world's answer named for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,8 @@ class Acted:
     """Who sampled them; None: the prior."""
     reward: float | None = None
     """What the turn was worth. None: nobody said."""
+    heeded: bool | None = None
+    """Whether it did what the world's answer named. None: nothing was named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from liveoak.records import Credit, Origin, Rendered
 
 
-def imitation(rendered: Rendered, weight: float = 1.0) -> Credit:
-    """Credit `weight` on demonstrated tokens, 0 elsewhere. `weight` is what a `Standing` says of their author."""
+def imitation(rendered: Rendered, weight: float = 1.0, signal: Literal["imitation", "advice"] = "imitation") -> Credit:
+    """Credit `weight` on demonstrated tokens, 0 elsewhere. `weight` is what a `Standing` says of their author.
+
+    What a world's answers named is imitated as `advice`, with a normaliser of its own.
+    """
     weights = [0.0] * len(rendered.ids)
     for span in rendered.spans:
         if span.origin is Origin.DEMONSTRATED:
             weights[span.start : span.end] = [weight] * (span.end - span.start)
-    return Credit(signal="imitation", weights=tuple(weights))
+    return Credit(signal=signal, weights=tuple(weights))

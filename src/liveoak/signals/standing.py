@@ -44,9 +44,13 @@ class Standing:
     records: Mapping[Source, Record] = field(default_factory=dict[Source, Record])
 
     def gain(self, source: Source) -> float:
-        """The expected gain of imitating a source: the posterior mean of its observations and the expectation."""
+        """The expected gain of imitating a source: the posterior mean of its observations and the expectation.
+
+        Of a world that names actions nothing is expected: it may name what was wrong, or what somebody else did.
+        """
         record, known = self.records.get(source, Record()), self.settings
-        return (known.patience * known.expected + record.gain) / (known.patience + record.count)
+        expected = 0.0 if source.kind == "advice" else known.expected
+        return (known.patience * expected + record.gain) / (known.patience + record.count)
 
     def weight(self, source: Source) -> float:
         """What a demonstration weighs: 1 where the source helps as expected or better, less below, 0 where refused."""
@@ -58,8 +62,9 @@ class Standing:
         if self.weight(source):
             return None
         record = self.records.get(source, Record())
+        what = source.kind if source.kind == "advice" else f"{source.kind}s"
         return (
-            f"imitating {source.kind}s of {source.author!r} has gained {self.gain(source):+.3f} "
+            f"imitating {what} of {source.author!r} has gained {self.gain(source):+.3f} "
             f"over {record.count:.1f} updates; expected {self.settings.expected:+.3f}"
         )
 

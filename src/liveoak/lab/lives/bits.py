@@ -1,7 +1,9 @@
 """The experiment `bits`: what each signal makes of the same lives, in episodes and in bits.
 
-Arms: reward alone, transition alone, both, both with selection and an adaptive balance, the naive loss on all that was
-observed; and, where a world is one turn, TRL's GRPOTrainer on the same prior, as somebody else's reward alone.
+Arms: reward alone; transition alone; both, which is reward and all that the world answers; both with selection and an
+adaptive balance; the naive loss on all that was observed; and, where a world is one turn, TRL's GRPOTrainer on the same
+prior, as somebody else's reward alone. Where answers say what would have been right, two arms more tell what of `both`
+it is that helps: foretelling the answers, or doing what they name.
 """
 
 from __future__ import annotations
@@ -32,6 +34,13 @@ from liveoak.lab.results import Figure, Results, figure
 PEER = "trl grpo"
 """The arm of somebody else."""
 OURS = ("reward", "transition", "both", "selected", "naive")
+PARTS_OF_BOTH = ("foretold", "advice")
+"""Arms of worlds whose observations say what would have been right."""
+TOGETHER = 16
+"""Episodes of a round. With few, it is what they tell that is scarce, and not steps."""
+STEPS, PASSES, REPLAY = 4, 2, 1.0
+"""Of every arm, in a round: parts that its episodes are dealt out to, how often, and past episodes for each fresh one.
+Two steps of 32 episodes had been so few that what was known made no difference (docs/decisions/026-advice.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +50,18 @@ class Place:
     name: str
     world: str
     options: Mapping[str, Any]
-    episodes: int
+    episodes: int = 640
     carries: bool = False
-    """Whether observations say what would have been right, which an outcome does not."""
+    """Whether observations say what would have been right, which an outcome does not: of the agent's own actions, or
+    of somebody else's."""
     one_turn: bool = False
     """Whether an episode is one action, which the peer can do."""
     ruled: bool = True
     """Whether it has hidden rules, other ones for each seed."""
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        return (*OURS, *(PARTS_OF_BOTH if self.carries else ()), *((PEER,) if self.one_turn else ()))
 
     def of_seed(self, seed: int) -> dict[str, Any]:
         """Options of a seed."""
@@ -55,12 +69,13 @@ class Place:
 
 
 NIM = {"heaps": 3, "stones": 2, "opponent": "perfect", "record": True}
+HOUSE, TRIP = {"rooms": 6, "doors": 3}, {"miles": 1, "tools": 8}
 PLACES = (
-    Place(name="rooms", world="rooms", options={"rooms": 4, "advice": True}, episodes=1280, carries=True),
-    Place(name="journey", world="journey", options={"miles": 1, "advice": True}, episodes=1280, carries=True),
-    Place(name="nim", world="nim", options=NIM, episodes=1280, carries=True, ruled=False),
-    Place(name="rooms without advice", world="rooms", options={"rooms": 4}, episodes=1280),
-    Place(name="bandit", world="bandit", options={"pulls": 1}, episodes=1280, one_turn=True),
+    Place(name="rooms", world="rooms", options={**HOUSE, "advice": True}, carries=True),
+    Place(name="journey", world="journey", options={**TRIP, "advice": True}, carries=True),
+    Place(name="nim", world="nim", options=NIM, carries=True, ruled=False),
+    Place(name="rooms without advice", world="rooms", options=HOUSE),
+    Place(name="bandit", world="bandit", options={"pulls": 1}, one_turn=True),
 )
 RULES = 24
 """Rules that every hidden one has at least."""
@@ -74,14 +89,15 @@ def lives(seeds: range, *, quick: bool) -> tuple[dict[str, Life], dict[str, tupl
     names: dict[str, tuple[str, str, int]] = {}
     for seed in seeds:
         for place in PLACES:
-            for arm in (*OURS, *((PEER,) if place.one_turn else ())):
+            for arm in place.arms:
                 name = f"{place.name}, {arm}, seed {seed}"
-                settings = way("reward" if arm == PEER else arm)
+                settings = replace(way("reward" if arm == PEER else arm), parts=STEPS, passes=PASSES, replay=REPLAY)
                 life = Life(
                     world=place.world,
                     options=place.of_seed(seed),
                     stages=(Stage(settings=settings, episodes=place.episodes),),
                     seed=seed,
+                    together=TOGETHER,
                 )
                 cells[name] = _quick(life) if quick else life
                 names[name] = (place.name, arm, seed)
@@ -106,6 +122,7 @@ def experiment(order: Order) -> Results:
     thresholds = {place.name: _threshold(place, seeds) for place in PLACES}
     arms = figures_by_arm(table, thresholds)
     ratios: dict[str, Interval] = {}
+    unsolved: list[str] = []
     for place in PLACES:
         world, threshold = place.name, thresholds[place.name]
         theirs = table.cells_of(world, "reward")
@@ -118,13 +135,22 @@ def experiment(order: Order) -> Results:
                 own |= figure_of("score_over_reward", paired(ours, theirs, final_score))
             if arm == "both" and place.carries and taken is not None:
                 ratios[world] = taken
+                if not any(reached(cell, threshold)[1] for cell in (*ours.values(), *theirs.values())):
+                    unsolved.append(world)
+    # Where nobody gets there, the ratio is that of two whole lives, and says nothing.
+    measured = {world: taken for world, taken in ratios.items() if world not in unsolved}
     return finished(
         "lab-bits",
         order,
         done,
-        metrics=_headline(ratios, table),
+        metrics=_headline(measured, table),
         arms=arms,
-        config={"threshold_share": SHARE, "thresholds": thresholds, "worst_world": _worst(ratios)},
+        config={
+            "threshold_share": SHARE,
+            "thresholds": thresholds,
+            "worst_world": _worst(measured),
+            "unsolved": unsolved,
+        },
         claims=_claims(table, ratios),
         lines=[line for place in PLACES for line in _lines(table, place.name, thresholds[place.name])],
     )

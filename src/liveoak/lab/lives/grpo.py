@@ -1,7 +1,7 @@
 """A life by TRL's GRPOTrainer: reward alone, by somebody else, on the same prior, prompts and worlds.
 
 It can do worlds whose episode is one action of one token; tokens that are no possible action are suppressed while it
-samples, as ours are held to possible actions. Rank, rate, group, episodes a round and steps a round are ours; the rest
+samples, as ours are held to possible actions. Rank, rate, group, episodes, passes and steps a round are ours; the rest
 is as its users find it.
 """
 
@@ -61,9 +61,10 @@ def live_by_trl(life: Life) -> Figures:
                 output_dir=folder,
                 per_device_train_batch_size=life.together // settings.parts,
                 steps_per_generation=settings.parts,
+                num_iterations=settings.passes,
                 num_generations=life.group,
                 max_completion_length=1,
-                max_steps=settings.parts * life.episodes // life.together,
+                max_steps=settings.passes * settings.parts * life.episodes // life.together,
                 learning_rate=settings.rate,
                 lr_scheduler_type="constant",
                 shuffle_dataset=False,

@@ -42,9 +42,11 @@ class Task:
 TASKS: Mapping[str, Task] = {
     "reward": Task(skills=("chooses",), episodes=640),
     "transition": Task(skills=("foretells",), episodes=256),
+    "foretold": Task(skills=("chooses", "foretells"), episodes=640),
     "both": Task(skills=("chooses", "foretells"), episodes=640),
     "selected": Task(skills=("chooses", "foretells"), episodes=640),
     "naive": Task(skills=("foretells",), episodes=256),
+    "advice": Task(skills=("chooses",), episodes=960, options={"advice": True}),
     "imitation": Task(skills=("chooses",), episodes=0, shown=1024),
     "distillation": Task(
         skills=("chooses",), episodes=768, shown=1024, options={"advice": True}, forewarned={"rule": None}

@@ -8,6 +8,7 @@ number of episodes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from liveoak.lab.lives.curves import threshold_between
@@ -26,7 +27,7 @@ PLACES: Mapping[str, tuple[Mapping[str, Any], int]] = {
 ARMS_OF_STAGES: Mapping[str, tuple[str, ...]] = {
     "reward": ("reward",),
     "stages": ("transition", "reward"),
-    "stream": ("both",),
+    "stream": ("foretold",),
     "adaptive": ("selected",),
 }
 """The learner's arms that share a life's episodes evenly, in this order."""
@@ -41,7 +42,7 @@ def lives(seeds: range, *, quick: bool) -> tuple[dict[str, Life], dict[str, tupl
         for place, (options, episodes) in PLACES.items():
             for arm, parts in ARMS_OF_STAGES.items():
                 share = (64 if quick else episodes) // len(parts)
-                stages = tuple(Stage(settings=way(part), episodes=share) for part in parts)
+                stages = tuple(Stage(settings=replace(way(part), advice=False), episodes=share) for part in parts)
                 life = Life(
                     world=place,
                     options={**options, "rule": seed % 24},
