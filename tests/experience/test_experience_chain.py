@@ -5,10 +5,13 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from record_samples import a_session, a_verdict, a_version, versions
+from sqlalchemy import select
 
 from liveoak.errors import Conflict, NotFound, UserError
 from liveoak.experience import Experience, HeadMove
+from liveoak.experience.schema import lineage
 from liveoak.records import Lesson, Version
 
 
@@ -124,3 +127,72 @@ def test_versions_come_back(experience: Experience, version: Version) -> None:
     experience.add_version(version)
     assert experience.version(version.id) == version
     assert version in experience.versions(version.agent)
+
+
+def lessons_of_versions(draw: st.DrawFn) -> list[tuple[str | None, tuple[str, ...]]]:
+    """For each version its parent, an earlier one of the two agents', and its lessons: the parent's or some of them,
+    and others."""
+    made: list[tuple[str | None, tuple[str, ...]]] = []
+    for number in range(draw(st.integers(1, 8))):
+        above = draw(st.none() | st.integers(0, number - 1)) if number else None
+        before = () if above is None else made[above][1][: draw(st.integers(0, 9))]
+        own = tuple(draw(st.lists(st.sampled_from("abcdef"), max_size=3)))
+        made.append((None if above is None else f"v{above}", before + own))
+    return made
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(made=st.composite(lessons_of_versions)(), agents=st.lists(st.sampled_from(("oak", "oak", "elm")), min_size=8))
+def test_whatever_a_version_shares_with_its_parent_its_lessons_are_its_own(
+    experience: Experience, made: list[tuple[str | None, tuple[str, ...]]], agents: list[str]
+) -> None:
+    tag = f"#{next(_numbers)}"
+    for lesson in "abcdef":
+        session = f"{lesson}{tag}"
+        experience.add_session(a_session(session))
+        experience.add_lesson(Lesson(id=session, topic="t"), session=session, author="ann", created=5.0)
+    wanted = [
+        a_version(
+            f"v{number}{tag}",
+            parent=None if parent is None else f"{parent}{tag}",
+            agent=f"{agent}{tag}",
+            lessons=tuple(f"{lesson}{tag}" for lesson in lessons),
+        )
+        for number, ((parent, lessons), agent) in enumerate(zip(made, agents, strict=False))
+    ]
+    for version in wanted:
+        experience.add_version(version)
+        experience.add_version(version)
+    for version in wanted:
+        assert experience.version(version.id) == version
+        line = experience.line(version.id)
+        assert line == [one for one in wanted if one in line] and line[-1] == version
+        assert [one.id for one in line[:-1]] == [one.parent for one in line[1:]]
+    for agent in ("oak", "elm"):
+        assert experience.versions(f"{agent}{tag}") == [one for one in wanted if one.agent == f"{agent}{tag}"]
+    for lesson in "abcdef":
+        saw = tuple(one.id for one in wanted if f"{lesson}{tag}" in one.lessons)
+        assert experience.erase(f"{lesson}{tag}").versions == saw
+        assert [experience.version(one.id) for one in wanted] == wanted
+
+
+def test_a_chain_is_as_long_in_the_record_as_it_is(experience: Experience) -> None:
+    """Not as long as the square of it."""
+    names = [f"l{number}" for number in range(40)]
+    teach(experience, *names)
+    for number in range(40):
+        parent = f"v{number - 1}" if number else None
+        experience.add_version(a_version(f"v{number}", parent=parent, lessons=tuple(names[: number + 1])))
+    assert experience.version("v39").lessons == tuple(names)
+    assert [len(version.lessons) for version in experience.line("v20")] == list(range(1, 22))
+    with experience._database.read() as connection:
+        assert len(connection.execute(select(lineage)).all()) == 40
+
+
+def test_it_tells_which_ids_no_version_has(experience: Experience) -> None:
+    many = [f"v{number}" for number in range(1100)]
+    for id in (many[0], many[700], many[1099]):
+        experience.add_version(a_version(id))
+    assert experience.unrecorded(many) == set(many) - {many[0], many[700], many[1099]}
+    with pytest.raises(NotFound, match="version 'v1'"):
+        experience.line("v1")

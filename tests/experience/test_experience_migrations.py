@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from record_samples import a_session
+from record_samples import a_session, a_version
 from sqlalchemy import create_engine, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -19,6 +19,7 @@ from liveoak.errors import Conflict
 from liveoak.experience import Experience
 from liveoak.experience.migrate import FOLDER
 from liveoak.experience.schema import REVISION, REVISION_TABLE, metadata
+from liveoak.records import Lesson
 
 
 def test_the_migrations_make_the_tables_that_the_code_knows(location: Path | str) -> None:
@@ -81,9 +82,23 @@ def test_an_older_store_is_brought_up_to_date_with_what_is_in_it(tmp_path: Path)
                 "VALUES ('f', 't', 'ann', 'reward', 1, 1, 1)"
             )
         )
+        for version, parent, lessons in (("v1", None, "l"), ("v2", "'v1'", "lm")):
+            connection.execute(
+                text(
+                    "INSERT INTO versions (id, agent, parent, created, prior) "
+                    f"VALUES ('{version}', 'oak', {parent or 'NULL'}, 1, 'p')"
+                )
+            )
+            for place, lesson in enumerate(lessons):
+                connection.execute(text(f"INSERT INTO lineage VALUES ('{version}', {place}, '{lesson}')"))
     with Experience(store) as experience:
         assert [said.id for said in experience.feedback(session="s")] == ["f"]
         assert experience.unharvested("oak") == {"s": ["f"]}
+        for lesson in "lmn":
+            experience.add_lesson(Lesson(id=lesson, topic="t"), session="s", author="ann", created=1.0)
+        experience.add_version(a_version("v3", parent="v2", lessons=("l", "m", "n")))
+        assert [version.lessons for version in experience.line("v3")] == [("l",), ("l", "m"), ("l", "m", "n")]
+        assert experience.erase("s").versions == ("v1", "v2", "v3")
 
 
 def test_somebody_elses_database(tmp_path: Path) -> None:

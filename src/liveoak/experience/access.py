@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from sqlalchemy import Connection, Select, Table, insert, select
@@ -10,6 +10,9 @@ from sqlalchemy import Connection, Select, Table, insert, select
 from liveoak.errors import Conflict, NotFound
 from liveoak.experience import schema
 from liveoak.experience.rows import Row
+
+_AT_ONCE = 500
+"""Ids that one statement names."""
 
 
 def rows(connection: Connection, query: Select[Any]) -> list[Row]:
@@ -33,6 +36,15 @@ def needed(connection: Connection, table: Table, id: str) -> Row:
     if row is None:
         raise missing(connection, table, id)
     return row
+
+
+def present(connection: Connection, table: Table, ids: Sequence[str]) -> set[str]:
+    """Those of the ids that the table has rows of."""
+    found: set[str] = set()
+    for start in range(0, len(ids), _AT_ONCE):
+        some = ids[start : start + _AT_ONCE]
+        found.update(connection.execute(select(table.c.id).where(table.c.id.in_(some))).scalars())
+    return found
 
 
 def missing(connection: Connection, table: Table, id: str) -> NotFound:

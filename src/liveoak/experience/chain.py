@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import Any
 
 from sqlalchemy import Connection, Select, insert, select, update
 
 from liveoak.errors import Conflict, NotFound, UserError
 from liveoak.experience import schema
-from liveoak.experience.access import add, already, by_id, first, needed, rows
+from liveoak.experience.access import add, already, by_id, first, needed, present, rows
 from liveoak.experience.entries import HeadMove
 from liveoak.experience.rows import Row, finite, from_version, to_head, to_version
 from liveoak.records import Version
@@ -20,36 +20,45 @@ _versions, _lineage, _heads = schema.versions, schema.lineage, schema.heads
 def add_version(connection: Connection, version: Version) -> None:
     row = from_version(version)
     if already(connection, _versions, row, lambda row: from_version(to_version(row, ()))):
-        recorded = _lessons_of(connection, select(_versions.c.id).where(_versions.c.id == version.id))
-        if recorded.get(version.id, ()) != version.lessons:
+        if _lessons_of(connection, version.id) != version.lessons:
             raise Conflict(f"version {version.id!r} is in the record with another lineage; a version never changes")
         return
     if version.session is not None:
         needed(connection, schema.sessions, version.session)
+    # A lesson may be erased while it is studied. What came of it must not be served, so it is not recorded.
+    known = present(connection, schema.lessons, version.lessons)
     for lesson in version.lessons:
-        # A lesson may be erased while it is studied. What came of it must not be served, so it is not recorded.
-        if by_id(connection, schema.lessons, lesson) is None:
+        if lesson not in known:
             raise NotFound(
                 f"version {version.id!r} cannot be recorded: lesson {lesson!r} of its lineage is not in the record; "
                 "it was erased or never added: drop the version"
             )
-    add(connection, _versions, row)
-    if version.lessons:
-        places = [
-            {"version": version.id, "place": place, "lesson": lesson} for place, lesson in enumerate(version.lessons)
-        ]
+    inherited = _inherited(connection, version)
+    add(connection, _versions, {**row, "inherited": inherited})
+    places = [
+        {"version": version.id, "place": place, "lesson": lesson}
+        for place, lesson in enumerate(version.lessons)
+        if place >= inherited
+    ]
+    if places:
         connection.execute(insert(_lineage), places)
 
 
 def version(connection: Connection, id: str) -> Version:
-    row = needed(connection, _versions, id)
-    return to_version(row, _lessons_of(connection, select(_versions.c.id).where(_versions.c.id == id)).get(id, ()))
+    return to_version(needed(connection, _versions, id), _lessons_of(connection, id))
 
 
 def versions(connection: Connection, agent: str) -> list[Version]:
-    lessons = _lessons_of(connection, select(_versions.c.id).where(_versions.c.agent == agent))
-    query = select(_versions).where(_versions.c.agent == agent).order_by(_versions.c.seq)
-    return [to_version(row, lessons.get(row["id"], ())) for row in rows(connection, query)]
+    return _with_lessons(connection, select(_versions.c.id).where(_versions.c.agent == agent))
+
+
+def line(connection: Connection, id: str) -> list[Version]:
+    needed(connection, _versions, id)
+    found = {version.id: version for version in _with_lessons(connection, _ancestors(id, all_of_them=True))}
+    line = [found[id]]
+    while (parent := line[-1].parent) in found:
+        line.append(found[parent])
+    return line[::-1]
 
 
 def retire_version(connection: Connection, id: str, why: str) -> None:
@@ -95,8 +104,46 @@ def _servable(version: Row, move: HeadMove) -> None:
         raise Conflict(f"version {move.version!r} is retired ({version['retired']}) and cannot be served; take another")
 
 
-def _lessons_of(connection: Connection, ids: Select[Any]) -> dict[str, tuple[str, ...]]:
-    """The lessons of each of these versions, oldest first."""
+def _inherited(connection: Connection, version: Version) -> int:
+    """With how many lessons of its parent it begins."""
+    parent = None if version.parent is None else by_id(connection, _versions, version.parent)
+    if parent is None or parent["agent"] != version.agent:
+        return 0
+    pairs = zip(_lessons_of(connection, parent["id"]), version.lessons, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _ancestors(id: str, *, all_of_them: bool) -> Select[Any]:
+    """Ids of a version and its ancestors: all of them, or those whose lessons it may have inherited."""
+    begin = select(_versions.c.id, _versions.c.parent, _versions.c.inherited).where(_versions.c.id == id)
+    found = begin.cte("ancestors", recursive=True)
+    above = select(_versions.c.id, _versions.c.parent, _versions.c.inherited).join(
+        found, found.c.parent == _versions.c.id
+    )
+    return select(found.union(above if all_of_them else above.where(found.c.inherited > 0)).c.id)
+
+
+def _lessons_of(connection: Connection, id: str) -> tuple[str, ...]:
+    """The lessons of a version, oldest first."""
+    return _lessons_by_version(connection, _ancestors(id, all_of_them=False)).get(id, ())
+
+
+def _with_lessons(connection: Connection, ids: Select[Any]) -> list[Version]:
+    """These versions, oldest first. What one of them inherits comes from one of them."""
+    lessons = _lessons_by_version(connection, ids)
+    query = select(_versions).where(_versions.c.id.in_(ids)).order_by(_versions.c.seq)
+    return [to_version(row, lessons[row["id"]]) for row in rows(connection, query)]
+
+
+def _lessons_by_version(connection: Connection, ids: Select[Any]) -> dict[str, tuple[str, ...]]:
+    """The lessons of each of these versions, oldest first. What one of them inherits comes from one of them."""
     query = select(_lineage).where(_lineage.c.version.in_(ids)).order_by(_lineage.c.version, _lineage.c.place)
     grouped = groupby(rows(connection, query), key=lambda row: str(row["version"]))
-    return {version: tuple(row["lesson"] for row in group) for version, group in grouped}
+    own = {version: tuple(row["lesson"] for row in group) for version, group in grouped}
+    found: dict[str, tuple[str, ...]] = {}
+    columns = [_versions.c.id, _versions.c.parent, _versions.c.inherited]
+    # Nothing is inherited but from what was recorded before.
+    for row in rows(connection, select(*columns).where(_versions.c.id.in_(ids)).order_by(_versions.c.seq)):
+        before = found[row["parent"]][: row["inherited"]] if row["inherited"] else ()
+        found[row["id"]] = before + own.get(row["id"], ())
+    return found

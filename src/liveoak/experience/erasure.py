@@ -66,6 +66,14 @@ def _drop(connection: Connection, table: Table, session: str) -> int:
 def _touched(connection: Connection, session: str) -> tuple[str, ...]:
     """Versions whose weights saw the session, oldest first: by lesson, or as the session's own fast weights."""
     lessons = select(schema.lessons.c.id).where(schema.lessons.c.session == session)
-    learned = select(_lineage.c.version).where(_lineage.c.lesson.in_(lessons))
-    query = select(_versions.c.id).where(or_(_versions.c.id.in_(learned), _versions.c.session == session))
+    learned = (
+        select(_lineage.c.version, _lineage.c.place)
+        .where(_lineage.c.lesson.in_(lessons))
+        .cte("learned", recursive=True)
+    )
+    inherited = select(_versions.c.id, learned.c.place).join(learned, learned.c.version == _versions.c.parent)
+    learned = learned.union(inherited.where(_versions.c.inherited > learned.c.place))
+    query = select(_versions.c.id).where(
+        or_(_versions.c.id.in_(select(learned.c.version)), _versions.c.session == session)
+    )
     return tuple(connection.execute(query.order_by(_versions.c.seq)).scalars())

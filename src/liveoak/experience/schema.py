@@ -23,7 +23,7 @@ from sqlalchemy import (
     false,
 )
 
-REVISION = "0003"
+REVISION = "0004"
 """The last migration. A test holds it against the migrations folder."""
 
 REVISION_TABLE = "experience_schema"
@@ -120,12 +120,15 @@ versions = Table(
     Column("seq", _SEQUENCE, primary_key=True),
     Column("id", String, nullable=False, unique=True),
     Column("agent", String, nullable=False, index=True),
-    Column("parent", String),
+    Column("parent", String, index=True),
     Column("session", String, index=True),
     Column("created", Double, nullable=False),
     Column("prior", String, nullable=False),
     Column("verdict", Text),
     Column("retired", Text),
+    # How many of its lessons are the parent's first ones. Those have no rows in `lineage` besides the parent's: a chain
+    # of thousands would have millions.
+    Column("inherited", Integer, nullable=False, server_default="0"),
     sqlite_autoincrement=True,
 )
 

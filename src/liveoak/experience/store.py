@@ -11,8 +11,10 @@ from typing import Self
 
 from liveoak.errors import Conflict, LiveoakError, UserError
 from liveoak.experience import chain, conversations, erasure, lessons, notes
+from liveoak.experience.access import present
 from liveoak.experience.database import Database
 from liveoak.experience.entries import Erased, HeadMove, LessonRecord, LessonStatus, Stretch
+from liveoak.experience.schema import versions
 from liveoak.records import Feedback, Lesson, Note, Proof, Session, Turn, Version
 
 _log = logging.getLogger(__name__)
@@ -225,6 +227,16 @@ class Experience:
         """Oldest first, retired ones too."""
         with self._database.read() as connection:
             return chain.versions(connection, agent)
+
+    def line(self, id: str) -> list[Version]:
+        """A version and its ancestors, oldest first."""
+        with self._database.read() as connection:
+            return chain.line(connection, id)
+
+    def unrecorded(self, ids: Collection[str]) -> set[str]:
+        """Those of the ids that no version has."""
+        with self._database.read() as connection:
+            return set(ids) - present(connection, versions, list(ids))
 
     def retire_version(self, id: str, why: str) -> None:
         """Never to be served again. Retiring twice keeps the first reason. Heads that are on it stay: move them."""

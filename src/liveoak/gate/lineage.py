@@ -6,6 +6,7 @@ import re
 import shutil
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 from liveoak.errors import Conflict, NotFound, UserError
@@ -14,6 +15,8 @@ from liveoak.records import Version
 
 ID_LENGTH = 12
 _ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
+_REMEMBERED = 512
+"""Versions that the record is not asked for again."""
 
 
 class Lineage:
@@ -25,6 +28,8 @@ class Lineage:
     def __init__(self, experience: Experience, folder: Path, *, agent: str, clock: Callable[[], float]) -> None:
         self._experience, self._folder = experience, folder
         self._agent, self._clock = agent, clock
+        self._version = lru_cache(_REMEMBERED)(experience.version)
+        """Versions never change, and every request asks for one."""
         self.moving = threading.RLock()
         """Held while what is served changes, so that a lesson that is kept and a rollback do not miss each other."""
 
@@ -38,7 +43,7 @@ class Lineage:
         head = own or self._experience.head(self._agent, None)
         if head is None:
             raise NotFound(f"agent {self._agent!r} has no version here yet: serve it, ask it or teach it first")
-        return self._experience.version(head)
+        return self._version(head)
 
     def get(self, id: str) -> Version:
         """Any version that may be served.
@@ -47,7 +52,7 @@ class Lineage:
             NotFound: no such version, or it was retired.
         """
         try:
-            version = self._experience.version(id)
+            version = self._version(id)
         except NotFound:
             raise NotFound(f"version {id!r} is not known; `liveoak versions` lists those that are") from None
         if version.agent != self._agent:
@@ -61,10 +66,7 @@ class Lineage:
 
     def line(self, session: str | None = None) -> tuple[Version, ...]:
         """The versions that led to the current one, oldest first."""
-        line = [self.current(session)]
-        while line[-1].parent is not None:
-            line.append(self._experience.version(line[-1].parent))
-        return tuple(reversed(line))
+        return tuple(self._experience.line(self.current(session).id))
 
     def rollback(self, to: str | None, session: str | None) -> Version:
         """Serve an earlier version again; None is the parent of what is served."""
@@ -133,10 +135,11 @@ class Lineage:
             left = [id for id in erased.versions if self._belongs(id)]
             if any(self._experience.retired(id) is None or (self._folder / id).exists() for id in left):
                 self.retire(tuple(left), "a record that it learned from was erased")
-        for folder in self._folder.glob("*"):
-            unnamed = _ID.fullmatch(folder.name) and self._recorded(folder.name) is None
-            if unnamed or ".draft-" in folder.name:
-                shutil.rmtree(folder, ignore_errors=True)
+        names = [folder.name for folder in self._folder.glob("*")]
+        unnamed = self._experience.unrecorded([name for name in names if _ID.fullmatch(name)])
+        for name in names:
+            if name in unnamed or ".draft-" in name:
+                shutil.rmtree(self._folder / name, ignore_errors=True)
 
     def move(self, session: str | None, version: Version, why: str) -> None:
         """Serve `version` from now on."""
@@ -156,11 +159,7 @@ class Lineage:
             self.move(session, ancestor, why)
 
     def _belongs(self, id: str) -> bool:
-        found = self._recorded(id)
-        return found is not None and found.agent == self._agent
-
-    def _recorded(self, id: str) -> Version | None:
         try:
-            return self._experience.version(id)
+            return self._version(id).agent == self._agent
         except NotFound:
-            return None
+            return False
