@@ -49,6 +49,17 @@ def test_json_says_what_a_program_needs(cli: Cli, host: ScriptedHost, document: 
     assert [version["id"] for version in chain["versions"]] == [version.id for version in host.versions()]
 
 
+def test_a_chain_of_several_pages_is_listed_whole(
+    cli: Cli, host: ScriptedHost, document: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("liveoak.cli.remote._PAGE", 2)
+    for _ in range(3):
+        assert cli("learn", str(document)).code == 0
+    listed = [version["id"] for version in cli("versions", "--json").json["versions"]]
+    assert listed == [version.id for version in host.versions()]
+    assert len(listed) == 4
+
+
 def test_options_may_stand_before_the_verb(cli: Cli) -> None:
     assert cli("--json", "versions").json == cli("versions", "--json").json
 

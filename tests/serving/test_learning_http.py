@@ -41,6 +41,27 @@ def test_a_lesson_is_served_rolled_back_and_promoted(http: httpx.Client, client:
     assert ask(client) == "Ada has it."
 
 
+def test_a_long_chain_is_listed_in_pages(http: httpx.Client, scripted: ScriptedHost) -> None:
+    for number in range(4):
+        http.post("/v1/learn", json={**LESSON, "topic": f"keys {number}"})
+    line = [version.id for version in scripted.versions()]
+
+    def page(**asked: object) -> list[str]:
+        told = http.get("/v1/versions", params=asked).json()
+        assert told["current"] == line[-1]
+        return [version["id"] for version in told["data"]]
+
+    assert len(line) == 5
+    assert page() == line
+    assert page(limit=2) == line[3:]
+    assert page(limit=2, before=line[3]) == line[1:3]
+    assert page(limit=2, before=line[1]) == line[:1]
+    assert page(before=line[0]) == []
+    assert http.get("/v1/versions", params={"limit": 0}).status_code == 400
+    assert http.get("/v1/versions", params={"limit": 1001}).status_code == 400
+    assert http.get("/v1/versions", params={"before": "gone"}).status_code == 404
+
+
 def test_a_sessions_lesson_stays_in_the_session(http: httpx.Client, client: openai.OpenAI) -> None:
     http.post("/v1/learn", json={**LESSON, "session": "mine"})
     assert ask(client, session="mine") == "Ada has it."

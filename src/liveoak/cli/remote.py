@@ -35,6 +35,8 @@ from liveoak.records import (
     Version,
 )
 
+_PAGE = 1000
+"""Versions that are asked for at once."""
 _KINDS = {
     error_code(kind): kind
     for kind in vars(errors).values()
@@ -131,8 +133,12 @@ class Remote:
         raise Unavailable(f"the server at {self._url} went away before the lesson was through; see `liveoak versions`")
 
     def versions(self, session: str | None = None) -> tuple[Version, ...]:
-        told = self._ask("GET", "/v1/versions", params={} if session is None else {"session": session})
-        return tuple(_version(one) for one in told["data"])
+        line: list[Version] = []
+        params = {"limit": _PAGE} if session is None else {"limit": _PAGE, "session": session}
+        while not line or line[0].parent is not None:
+            page = params if not line else {**params, "before": line[0].id}
+            line[:0] = (_version(one) for one in self._ask("GET", "/v1/versions", params=page)["data"])
+        return tuple(line)
 
     def version(self, id: str) -> Version:
         return _version(self._ask("GET", f"/v1/versions/{quote(id, safe='')}"))

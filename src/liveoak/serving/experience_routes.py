@@ -10,9 +10,8 @@ from liveoak.records import Turn
 from liveoak.serving.callers import AuthorHeader, author_of
 from liveoak.serving.encoding import JSONReply, as_json
 from liveoak.serving.host import Host
-from liveoak.serving.wire import SessionName
+from liveoak.serving.wire import Limit, SessionName
 
-Limit = Annotated[int, Query(ge=1, le=1000)]
 _OF_TOKENS = ("ids", "logprobs", "spans")
 NamedSession = Annotated[SessionName, Path()]
 

@@ -11,9 +11,10 @@ from liveoak.records import Version
 from liveoak.serving.callers import AuthorHeader, author_of
 from liveoak.serving.encoding import JSONReply, as_json
 from liveoak.serving.host import Host
-from liveoak.serving.wire import ForgetBody, PromoteBody, RollbackBody, SessionName
+from liveoak.serving.wire import ForgetBody, Limit, PromoteBody, RollbackBody, SessionName
 
 InSession = Annotated[SessionName | None, Query()]
+VersionName = Annotated[str | None, Query()]
 
 
 def version_routes(host: Host) -> APIRouter:
@@ -34,10 +35,17 @@ def version_routes(host: Host) -> APIRouter:
         return JSONReply(_model(model, host.version(version, author_of(author)) if version else host.current()))
 
     @router.get("/v1/versions")
-    def versions(session: InSession = None, author: AuthorHeader = None) -> Response:
+    def versions(
+        session: InSession = None, limit: Limit = 100, before: VersionName = None, author: AuthorHeader = None
+    ) -> Response:
+        """The newest of the chain, oldest first; `before` is the first version of the page after."""
         chain = host.versions(session, author_of(author))
+        end = next((place for place, one in enumerate(chain) if one.id == before), None)
+        if before is not None and end is None:
+            raise NotFound(f"version {before!r} is not in the chain that leads to what is served")
+        page = chain[:end][-limit:]
         return JSONReply(
-            {"object": "list", "agent": agent, "session": session, "current": chain[-1].id, "data": as_json(chain)}
+            {"object": "list", "agent": agent, "session": session, "current": chain[-1].id, "data": as_json(page)}
         )
 
     @router.get("/v1/versions/{version}")

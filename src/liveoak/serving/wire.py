@@ -14,6 +14,7 @@ from liveoak.records import Effort, FeedbackKind, Role
 SessionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:@-]{1,128}$")]
 AuthorName = Annotated[str, Field(min_length=1, max_length=128)]
 ToolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Limit = Annotated[int, Field(ge=1, le=1000)]
 
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "n": (1,),
