@@ -9,7 +9,7 @@ import torch
 from tiny_priors import prior_over, tiny_engine, tiny_model
 
 from liveoak.engine import Engine
-from liveoak.learning.pace import USUAL, paced, weight_size
+from liveoak.learning.pace import USUAL, paced
 from liveoak.learning.recipe import Recipe
 from liveoak.priors import load_prior
 
@@ -18,7 +18,7 @@ RECIPE = Recipe()
 
 def test_usual_weights_take_the_recipe_as_it_is() -> None:
     for engine in (tiny_engine("llama"), Engine(load_prior("scratch", cache=Path("unused")))):
-        assert weight_size(engine) >= USUAL
+        assert engine.bank.weight_size >= USUAL
         assert paced(RECIPE, engine) is RECIPE
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
+from statistics import median
 from typing import Protocol
 
 import torch
@@ -19,6 +21,9 @@ from liveoak.errors import UserError
 MOST_PACKED = 1 << 30
 """Bytes of weights that are kept whole in an order for faster products besides, once or twice. In half of their bytes
 they are kept whatever they are."""
+
+_ROWS = 32
+"""Of each layer, that the size of its weights is told from."""
 
 
 class Route:
@@ -174,6 +179,12 @@ class Bank:
             invocation=invocation,
             first=first,
         )
+
+    @cached_property
+    def weight_size(self) -> float:
+        """Root mean square of the weights that slots change, the median over their layers."""
+        layers = (layer.weight[:_ROWS].detach() for layer in self._layers)
+        return median(float(rows.float().square().mean().sqrt()) for rows in layers)
 
     @property
     def products(self) -> list[Product]:

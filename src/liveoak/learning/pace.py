@@ -7,24 +7,15 @@ of what a layer says. See docs/decisions/024-pace.md.
 from __future__ import annotations
 
 from dataclasses import replace
-from statistics import median
 
 from liveoak.engine import Engine
 from liveoak.learning.recipe import Recipe
 
 USUAL = 0.08
 """Weights of this size and larger take the recipe's own rate: the default prior's are 0.19, those of `scratch` 0.09."""
-_ROWS = 32
-"""Of each layer, that its size is told from."""
 
 
 def paced(recipe: Recipe, engine: Engine) -> Recipe:
     """The recipe, at a rate that is as much lower as the prior's weights are smaller than usual."""
-    size = weight_size(engine)
+    size = engine.bank.weight_size
     return recipe if size >= USUAL else replace(recipe, rate=recipe.rate * size / USUAL)
-
-
-def weight_size(engine: Engine) -> float:
-    """Root mean square of the weights that adapters change, the median over their layers."""
-    layers = (engine.model.get_submodule(target.name) for target in engine.bank.layout.targets)
-    return median(float(layer.weight[:_ROWS].float().square().mean().sqrt()) for layer in layers)
