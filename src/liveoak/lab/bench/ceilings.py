@@ -36,18 +36,23 @@ class Machine:
         """The best read alone, for whoever is to be held against it as the machine is at that moment."""
         self._seconds = job.seconds
         with torch.inference_mode():
-            return jobs.Bandwidth(read_gb=max(self._sum(), self._gemv(torch.bfloat16), self._gemv(torch.float32)))
+            best, _ = self._reads()
+        return jobs.Bandwidth(read_gb=best)
+
+    def _reads(self) -> tuple[float, dict[torch.dtype, float]]:
+        """The best of all ways to read, and that of products of a matrix and a vector by their number format."""
+        vectors = {dtype: self._gemv(dtype) for dtype in (torch.bfloat16, torch.float32)}
+        return max(self._sum(), *vectors.values()), vectors
 
     def _ceilings(self) -> jobs.Ceilings:
         with torch.inference_mode():
             bf16, f32 = torch.bfloat16, torch.float32
-            vectors = {dtype: self._gemv(dtype) for dtype in (bf16, f32)}
-            summed = self._sum()
+            read, vectors = self._reads()
             return jobs.Ceilings(
                 matmul_bf16=self._matmul(bf16),
                 matmul_f32=self._matmul(f32),
                 copy_gb=self._copy(),
-                read_gb=max(summed, *vectors.values()),
+                read_gb=read,
                 gemv_bf16_gb=vectors[bf16],
                 gemv_f32_gb=vectors[f32],
             )
