@@ -69,6 +69,10 @@ class Shape(Wire):
     linears: tuple[tuple[int, int], ...]
     """Inputs and outputs of each kind of linear layer."""
 
+    def seconds_to_read(self, gb: float) -> float:
+        """All weights once, at so many GB/s."""
+        return self.weight_bytes / (gb * 1e9)
+
 
 class TrainJob(Wire):
     """Train each lesson in an adapter of its own, with next-token loss on its lines."""

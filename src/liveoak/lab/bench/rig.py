@@ -60,13 +60,13 @@ class Rig:
     @property
     def floor_seconds(self) -> float:
         """Time to read all weights once, at the read bandwidth measured at the beginning."""
-        return self.shape.weight_bytes / (self.ceilings.read_gb * 1e9)
+        return self.shape.seconds_to_read(self.ceilings.read_gb)
 
     def floor_seconds_now(self) -> float:
         """The same, measured anew: on machines that share their memory's bandwidth, it may double within minutes."""
         job = MeasureJob(seconds=self.sizes.ceiling_seconds)
         found = self.stand.side("machine").call("read", job, Bandwidth)
-        return self.shape.weight_bytes / (found.read_gb * 1e9)
+        return self.shape.seconds_to_read(found.read_gb)
 
     def prompts(self, count: int, seed: int) -> tuple[Line, ...]:
         """Chat prompts of mixed lengths. Other seeds give others, so that no repeat finds the last one's cache."""
@@ -133,7 +133,7 @@ def _built(stand: Stand, ledger: Ledger, sizes: Sizes) -> Rig:
     ledger.notes["lesson_tokens"] = [sum(len(line) - 1 for line in lesson) for lesson in made]
     ledger.notes["floor"] = {
         "weight_bytes": shape.weight_bytes,
-        "ms_per_token": shape.weight_bytes / (ceilings.read_gb * 1e6),
+        "ms_per_token": 1e3 * shape.seconds_to_read(ceilings.read_gb),
     }
     return Rig(
         stand=stand,
