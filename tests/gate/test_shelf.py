@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import random
 import threading
-from collections import OrderedDict
+import weakref
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,6 +102,29 @@ def test_every_version_comes_back_from_the_disk(tiny: Engine, folder: Path, expe
     for number in (*range(VERSIONS), *range(VERSIONS)):
         assert torch.equal(_logits(tiny, shelf.get(str(number))), expected[number])
     assert 20 <= len(shelf.held) <= 40
+
+
+def test_hundreds_are_held_and_the_others_are_freed(tiny: Engine, folder: Path, expected: list[torch.Tensor]):
+    """Long-tailed requests, with some replies that go on for a while: nobody but they and the shelf holds a slot."""
+    disk = Disk(tiny, folder)
+    shelf = Shelf(disk.load, room=270 * _slim_size(tiny, 2))
+    rng = random.Random(0)
+    seen: weakref.WeakSet[Slot] = weakref.WeakSet()
+    under_way: deque[Slot] = deque(maxlen=20)
+    for place in range(3000):
+        number = min(int(rng.paretovariate(0.5)) - 1, VERSIONS - 1) if place % 2 else rng.randrange(VERSIONS)
+        slot = shelf.get(str(number))
+        seen.add(slot)
+        if place % 10 == 0:
+            assert torch.equal(_logits(tiny, slot), expected[number])
+            under_way.append(slot)
+        del slot
+        if place % 100 == 99:
+            gc.collect()
+            held = {id(shelf._held[name]) for name in shelf.held}
+            assert {id(one) for one in seen} == held | {id(one) for one in under_way}
+    assert 180 <= len(shelf.held) <= 220
+    assert len(disk.loads) > 2 * VERSIONS, "evicted, and loaded again"
 
 
 def test_what_a_reply_still_holds_is_not_loaded_twice(tiny: Engine, folder: Path):
