@@ -58,6 +58,11 @@ class Chain:
         """
         return None if version.parent is None else self._shelf.get(version.id)
 
+    @property
+    def in_memory(self) -> tuple[str, ...]:
+        """Versions whose weights are in memory, the one used longest ago first."""
+        return self._shelf.held
+
     def draft(self, version: Version, fresh: Callable[[Bank], Slot]) -> Slot:
         """A slot that goes on from a version, optimizer state and all; `fresh` makes the first one over the prior."""
         if version.parent is None:

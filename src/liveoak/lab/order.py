@@ -192,6 +192,14 @@ EXPERIMENTS = (
         count=30,
         has_quick=True,
     ),
+    Experiment(
+        name="versions",
+        summary="thousands of versions on disk and hundreds in memory: hits, reloads, memory, and what grows with them",
+        module="liveoak.lab.bench.versions",
+        unit="repeats",
+        count=3,
+        has_quick=True,
+    ),
 )
 
 

@@ -326,6 +326,11 @@ class Runtime:
         """What is served."""
         return self._chain.current(self.rights.need_session(session, author))
 
+    @property
+    def in_memory(self) -> tuple[str, ...]:
+        """Versions whose adapters are in memory, the one used longest ago first."""
+        return self._chain.in_memory
+
     def rollback(self, to: str | None = None, session: str | None = None, author: str = "local") -> Version:
         """Serve an earlier version again; None is the parent of what is served.
 

@@ -54,6 +54,20 @@ ROWS = (
         unit="share",
         better="lower",
     ),
+    _row(
+        "replies_changed",
+        0,
+        "replies and scores of a version that were not, to the bit, what it had said before it was evicted",
+        unit="replies",
+        better="lower",
+    ),
+    _row(
+        "versions_growth",
+        0.05,
+        "median memory in the last third of the requests for versions over that in the middle third, minus 1",
+        unit="share",
+        better="lower",
+    ),
 )
 
 AT_ONCE = ("decode_latency_while_learning", "train_speed_while_serving", "decode_throughput_while_learning")
@@ -99,4 +113,18 @@ BENCH = (
     _measure("soak_cancelled", "replies", "replies cancelled on purpose in a soak"),
     _measure("soak_lessons", "lessons", "lessons trained in a soak"),
     _measure("soak_errors", "errors", "replies and lessons of a soak that broke off", better="lower"),
+    _measure("versions_in_memory", "versions", "adapters in memory when there is room for no more"),
+    _measure(
+        "slots_alive", "slots", "adapters that Python still holds after all requests, whoever does", better="lower"
+    ),
+    _measure("hit_rate", "share", "requests for a version that was in memory"),
+    _measure("hit_ms", "ms", "median time of a request for a version in memory, recording included", better="lower"),
+    _measure("hit_ms_p99", "ms", "the same, exceeded by one in a hundred", better="lower"),
+    _measure("reload_ms", "ms", "median time of a request for a version that is read from the disk", better="lower"),
+    _measure("reload_ms_p99", "ms", "the same, exceeded by one in a hundred", better="lower"),
+    _measure("open_seconds", "s", "time to open a home with so many versions, the prior included", better="lower"),
+    _measure("keep_ms", "ms", "median time to write a new version and serve it", better="lower"),
+    _measure("ask_ms", "ms", "median time of a reply of one token by the agent itself", better="lower"),
+    _measure("list_versions_ms", "ms", "median time to list the versions that led to what is served", better="lower"),
+    _measure("promote_ms", "ms", "median time to promote a version", better="lower"),
 )
