@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,10 @@ from liveoak.errors import BadLesson, Conflict, LearningError, NotFound, Storage
 from liveoak.gate import chain as chain_module
 from liveoak.learning.course import Course, Studied
 from liveoak.learning.objective import Example
-from liveoak.learning.study import Study
+from liveoak.learning.study import REPEATED, Study
 from liveoak.records import QA, Demonstration
 from liveoak.runtime import Progress, Runtime
+from liveoak.runtime.teaching import repeatable
 
 SLOW = replace(QUICK, views={"low": 1, "medium": 60, "high": 60})
 
@@ -165,6 +167,18 @@ def test_questions_of_earlier_lessons_are_kept_aside_again(runtime: Runtime):
     assert none == []
     assert earlier == first and first[0].answer == "Runa Hessel"
     assert second[0].answer == "7:25"
+
+
+def test_a_study_is_shown_no_more_lessons_than_it_can_repeat():
+    names = [f"l{number}" for number in range(5000)]
+    for count in (0, 1, 8, 9, 504):
+        assert repeatable(names[:count]) == names[:count]
+    assert repeatable(names[:505]) == [*names[:497:2], *names[497:505]]
+    for count in (505, 1008, 1009, 2000, 5000):
+        shown = repeatable(names[:count])
+        assert 252 <= len(shown) <= REPEATED
+        assert shown[-8:] == names[count - 8 : count]
+        assert len({int(b[1:]) - int(a[1:]) for a, b in pairwise(shown[:-8])}) == 1
 
 
 @pytest.mark.parametrize(

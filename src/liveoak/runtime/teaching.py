@@ -19,7 +19,7 @@ from liveoak.learning.general import anchors
 from liveoak.learning.reader import Kept, OnReached, Reached, Reader, WasRead
 from liveoak.learning.recipe import Recipe
 from liveoak.learning.spread import Spread
-from liveoak.learning.study import Study
+from liveoak.learning.study import REPEATED, Study
 from liveoak.records import QA, Lesson, Probe, Proof, Verdict, Version
 
 _EARLIER = 20
@@ -119,9 +119,11 @@ class Teacher:
         return proof
 
     def _past(self, parent: Version, order: Order) -> list[Kept]:
-        """What is held of the lessons that the parent was made from, but for those that are studied again."""
+        """What is held of the lessons that the parent was made from, but for those that are studied again, and for
+        some where they are too many to be repeated."""
         again = {lesson.id for lesson in order.studied}
-        known = [self._experience.lesson(id).lesson for id in parent.lessons if id not in again]
+        earlier = [id for id in parent.lessons if id not in again]
+        known = [self._experience.lesson(id).lesson for id in repeatable(earlier)]
         return [self._held(old) for old in known if teaches(old)]
 
     def _held(self, lesson: Lesson) -> Kept:
@@ -155,6 +157,16 @@ class Teacher:
 def teaches(lesson: Lesson) -> bool:
     """Whether there is anything in it to study. Lessons that stand for sessions have nothing."""
     return bool(lesson.source or lesson.statements or lesson.questions or lesson.demonstrations)
+
+
+def repeatable(lessons: Sequence[str]) -> list[str]:
+    """Those of earlier lessons that a study is shown: no more than it has room to repeat one thing of, or to look at
+    all of them would take longer with each. Every second one, every fourth and so on, and the latest, whose questions
+    the gate asks."""
+    stride, latest = 1, len(lessons) - _EARLIER_LESSONS
+    while len(lessons) > stride * (REPEATED - _EARLIER_LESSONS):
+        stride *= 2
+    return [lesson for place, lesson in enumerate(lessons) if place % stride == 0 or place >= latest]
 
 
 def _proof(
