@@ -82,7 +82,7 @@ def test_an_older_store_is_brought_up_to_date_with_what_is_in_it(tmp_path: Path)
                 "VALUES ('f', 't', 'ann', 'reward', 1, 1, 1)"
             )
         )
-        for version, parent, lessons in (("v1", None, "l"), ("v2", "'v1'", "lm")):
+        for version, parent, lessons in (("v1", None, "l"), ("v2", "'v1'", "lm"), ("w", "'v2'", "nl")):
             connection.execute(
                 text(
                     "INSERT INTO versions (id, agent, parent, created, prior) "
@@ -98,7 +98,10 @@ def test_an_older_store_is_brought_up_to_date_with_what_is_in_it(tmp_path: Path)
             experience.add_lesson(Lesson(id=lesson, topic="t"), session="s", author="ann", created=1.0)
         experience.add_version(a_version("v3", parent="v2", lessons=("l", "m", "n")))
         assert [version.lessons for version in experience.line("v3")] == [("l",), ("l", "m"), ("l", "m", "n")]
-        assert experience.erase("s").versions == ("v1", "v2", "v3")
+        assert experience.version("w").lessons == ("n", "l"), "which began with others than its parent's"
+        assert experience.erase("s").versions == ("v1", "v2", "w", "v3")
+        with experience._database.read() as connection:
+            assert connection.execute(text("SELECT COUNT(*) FROM lineage")).scalar() == 5
 
 
 def test_somebody_elses_database(tmp_path: Path) -> None:
