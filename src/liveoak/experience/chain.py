@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from itertools import groupby, takewhile
 from typing import Any
 
@@ -125,25 +126,28 @@ def _ancestors(id: str, *, all_of_them: bool) -> Select[Any]:
 
 def _lessons_of(connection: Connection, id: str) -> tuple[str, ...]:
     """The lessons of a version, oldest first."""
-    return _lessons_by_version(connection, _ancestors(id, all_of_them=False)).get(id, ())
+    lessons: list[str] = []
+    for row, own in _own_lessons(connection, _ancestors(id, all_of_them=False)):
+        lessons[row["inherited"] :] = own
+    return tuple(lessons)
 
 
 def _with_lessons(connection: Connection, ids: Select[Any]) -> list[Version]:
     """These versions, oldest first. What one of them inherits comes from one of them."""
-    lessons = _lessons_by_version(connection, ids)
+    lessons: dict[str, tuple[str, ...]] = {}
+    for row, own in _own_lessons(connection, ids):
+        before = lessons[row["parent"]][: row["inherited"]] if row["inherited"] else ()
+        lessons[row["id"]] = before + own
     query = select(_versions).where(_versions.c.id.in_(ids)).order_by(_versions.c.seq)
     return [to_version(row, lessons[row["id"]]) for row in rows(connection, query)]
 
 
-def _lessons_by_version(connection: Connection, ids: Select[Any]) -> dict[str, tuple[str, ...]]:
-    """The lessons of each of these versions, oldest first. What one of them inherits comes from one of them."""
+def _own_lessons(connection: Connection, ids: Select[Any]) -> Generator[tuple[Row, tuple[str, ...]]]:
+    """Id, parent and `inherited` of each of these versions with the lessons that follow those, parents first: nothing
+    is inherited but from what was recorded before."""
     query = select(_lineage).where(_lineage.c.version.in_(ids)).order_by(_lineage.c.version, _lineage.c.place)
     grouped = groupby(rows(connection, query), key=lambda row: str(row["version"]))
     own = {version: tuple(row["lesson"] for row in group) for version, group in grouped}
-    found: dict[str, tuple[str, ...]] = {}
     columns = [_versions.c.id, _versions.c.parent, _versions.c.inherited]
-    # Nothing is inherited but from what was recorded before.
     for row in rows(connection, select(*columns).where(_versions.c.id.in_(ids)).order_by(_versions.c.seq)):
-        before = found[row["parent"]][: row["inherited"]] if row["inherited"] else ()
-        found[row["id"]] = before + own.get(row["id"], ())
-    return found
+        yield row, own.get(row["id"], ())
