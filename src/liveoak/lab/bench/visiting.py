@@ -16,7 +16,7 @@ import numpy as np
 from liveoak.adapters import Slot
 from liveoak.lab.bench.ledger import Ledger
 from liveoak.lab.bench.remote import resident
-from liveoak.lab.bench.soaking import growth
+from liveoak.lab.bench.soaking import SAMPLES, growth
 from liveoak.records import Chat, Failed, Finished, Message, ReplyEvent, Sampling
 from liveoak.runtime import Runtime
 
@@ -69,7 +69,9 @@ class Visits:
             ledger.row("versions_growth", [risen])
         ledger.notes["scored_again_after_eviction"] = len(evicted)
         ledger.notes["outlived_their_version_in_memory"] = flown
-        ledger.notes["seconds_and_mib"] = [[round(at, 1), round(mib, 1)] for at, mib in visitor.memory]
+        ledger.notes["seconds_and_mib"] = [
+            [round(at, 1), round(mib, 1)] for at, mib in visitor.memory[:: -(-len(visitor.memory) // SAMPLES)]
+        ]
 
 
 def _slots() -> int:
