@@ -12,7 +12,7 @@ ARGS ?=
 TORCH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench bench-gpu lab handbook docs
+.PHONY: help setup demo serve test explore check bench bench-gpu lab handbook docs
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ serve: $(STAMP) ## serve the agent of ~/.liveoak on PORT
 
 test: $(STAMP) ## run every test; ends with a count for each lane
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+explore: $(STAMP) ## the tests of properties on examples that no run has met yet
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -p no:cacheprovider \
+		--hypothesis-profile=explore $$(grep -rl --include='test_*.py' '@given' tests) $(ARGS)
 
 check: $(STAMP) ## lint, format, types, arrows between packages, docs that are current
 	$(BIN)/ruff check .

@@ -38,7 +38,7 @@ PARTS_OF_BOTH = ("foretold", "advice")
 """Arms of worlds whose observations say what would have been right."""
 TOGETHER = 16
 """Episodes of a round. With few, it is what they tell that is scarce, and not steps."""
-STEPS, PASSES, REPLAY = 4, 2, 1.0
+STEPS, PASSES, REPLAY = 4, 4, 1.0
 """Of every arm, in a round: parts that its episodes are dealt out to, how often, and past episodes for each fresh one.
 Two steps of 32 episodes had been so few that what was known made no difference (docs/decisions/026-advice.md)."""
 
@@ -50,7 +50,7 @@ class Place:
     name: str
     world: str
     options: Mapping[str, Any]
-    episodes: int = 640
+    episodes: int = 480
     carries: bool = False
     """Whether observations say what would have been right, which an outcome does not: of the agent's own actions, or
     of somebody else's."""
@@ -73,9 +73,9 @@ HOUSE, TRIP = {"rooms": 6, "doors": 3}, {"miles": 1, "tools": 8}
 PLACES = (
     Place(name="rooms", world="rooms", options={**HOUSE, "advice": True}, carries=True),
     Place(name="journey", world="journey", options={**TRIP, "advice": True}, carries=True),
-    Place(name="nim", world="nim", options=NIM, carries=True, ruled=False),
+    Place(name="nim", world="nim", options=NIM, episodes=320, carries=True, ruled=False),
     Place(name="rooms without advice", world="rooms", options=HOUSE),
-    Place(name="bandit", world="bandit", options={"pulls": 1}, one_turn=True),
+    Place(name="bandit", world="bandit", options={"pulls": 1}, episodes=320, one_turn=True),
 )
 RULES = 24
 """Rules that every hidden one has at least."""
