@@ -50,7 +50,7 @@ class Place:
     name: str
     world: str
     options: Mapping[str, Any]
-    episodes: int = 480
+    episodes: int = 640
     carries: bool = False
     """Whether observations say what would have been right, which an outcome does not: of the agent's own actions, or
     of somebody else's."""
@@ -74,7 +74,7 @@ PLACES = (
     Place(name="rooms", world="rooms", options={**HOUSE, "advice": True}, carries=True),
     Place(name="journey", world="journey", options={**TRIP, "advice": True}, carries=True),
     Place(name="nim", world="nim", options=NIM, episodes=320, carries=True, ruled=False),
-    Place(name="rooms without advice", world="rooms", options=HOUSE),
+    Place(name="rooms without advice", world="rooms", options=HOUSE, episodes=480),
     Place(name="bandit", world="bandit", options={"pulls": 1}, episodes=320, one_turn=True),
 )
 RULES = 24
