@@ -8,11 +8,11 @@ import pytest
 
 from liveoak.adapters import digest
 from liveoak.errors import WorldError
-from liveoak.lab.lives.bit_meter import KINDS
 from liveoak.lab.lives.curves import trailing
 from liveoak.lab.lives.life import Figures, Life, Stage, as_config, live
 from liveoak.lab.lives.tables import curve_of, within_outcomes
 from liveoak.learning.arms import ARMS
+from liveoak.runtime.bit_meter import KINDS
 from liveoak.runtime.living import Living, Round
 from liveoak.worlds import Step
 

@@ -11,13 +11,13 @@ import pytest
 
 from liveoak.config import Settings
 from liveoak.lab.lives import bits, drift, prior_or_scratch, stages_or_stream
-from liveoak.lab.lives.bit_meter import KINDS
 from liveoak.lab.lives.grid import Done
 from liveoak.lab.lives.levers import Levers
 from liveoak.lab.lives.life import Life
 from liveoak.lab.order import Order
 from liveoak.lab.report import write_report
 from liveoak.lab.results import Results
+from liveoak.runtime.bit_meter import KINDS
 from liveoak.worlds import RuledWorld, seeds
 
 Made = Callable[[str, Life], dict[str, float]]

@@ -17,7 +17,7 @@ from tiny_priors import tiny_engine
 
 from liveoak.adapters import digest
 from liveoak.engine import Engine
-from liveoak.errors import Conflict, NotFound, StorageError
+from liveoak.errors import Conflict, NotFound, StorageError, WorldError
 from liveoak.records import Origin
 from liveoak.runtime.diary import read_metrics
 from liveoak.runtime.lives import Life
@@ -53,6 +53,26 @@ def lived(folder: Path, engine: Engine, episodes: int, order: LifeOrder = ORDER)
 
 def metrics(folder: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in line.items() if k != "seconds"} for line in read_metrics(folder / "metrics.jsonl")]
+
+
+def test_the_bit_meter_is_read_while_living_and_goes_on_with_the_life(tmp_path: Path, engine: Engine):
+    order = ORDER.model_copy(update={"metered": 2})
+    told, _ = lived(tmp_path / "whole", engine, 20, order)
+    read = {line["episodes"]: line for line in told if "bits" in line}
+    assert list(read) == [8, 16, 20], "every second round, and the last"
+    for line in read.values():
+        assert set(line["bits"]) == {"answers", "choices", "endings"} and line["outcome_bits"] >= 0
+    assert read[20]["bits"]["answers"] > read[8]["bits"]["answers"] > 0, "what it observed, it learned"
+    lived(tmp_path / "twice", engine, 8, order)
+    again, _ = lived(tmp_path / "twice", engine, 20, order)
+    assert again == told, "from the prior, not from where this process began"
+
+
+def test_bits_are_not_measured_where_nobody_knows_what_is_right(tmp_path: Path, engine: Engine):
+    order = LifeOrder(world="hostile_worlds:Fragile", metered=1, together=4, group=2, window=400)
+    with pytest.raises(WorldError, match="expert"):
+        Life(tmp_path / "life", order, engine)
+    assert not (tmp_path / "life" / "life.json").exists(), "another order may still take the folder"
 
 
 def test_the_folder_holds_orders_metrics_record_and_checkpoints(tmp_path: Path, engine: Engine):

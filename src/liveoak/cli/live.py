@@ -70,6 +70,10 @@ def live(
     freely: Annotated[
         bool, typer.Option("--freely", help="Hold no reply to the actions that the world lists.")
     ] = False,
+    metered: Annotated[
+        int,
+        typer.Option(min=0, help="Rounds between two readings of the bit meter, for worlds with an expert; 0: none."),
+    ] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Of the adapter, of actions and of the order of everything.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder of the life (lives/WORLD-SEED).", show_default=False)] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the life in --out, as it was ordered.")] = False,
@@ -115,6 +119,7 @@ def live(
             group=group,
             window=window,
             acting="freely" if freely else "choices",
+            metered=metered,
             seed=seed,
             **given,
         )
@@ -147,7 +152,8 @@ def _write(events: Any, told: Mapping[str, Any]) -> None:
     figures |= {f"loss/{signal}": value for signal, value in told.get("losses", {}).items()}
     figures |= {f"weight/{world}": value for world, value in told.get("weights", {}).items()}
     figures |= {f"standing/{source}": value for source, value in told.get("standing", {}).items()}
-    figures["explained"] = told.get("explained")
+    figures |= {f"bits/{kind}": value for kind, value in told.get("bits", {}).items()}
+    figures |= {"explained": told.get("explained"), "outcome_bits": told.get("outcome_bits")}
     for name, value in figures.items():
         if value is not None:
             events.add_scalar(name, value, told["episodes"])
@@ -162,6 +168,12 @@ def _tell(options: Options, folder: Path, curve: Curve) -> None:
         print_json({"folder": str(folder), "rounds": rounds})
         return
     print_table(("episodes", "score", "failed", "losses"), curve.rows())
+    if read := [line for line in rounds if "bits" in line]:
+        last = read[-1]
+        learned = ", ".join(f"{kind} {bits / last['episodes']:.3f}" for kind, bits in last["bits"].items())
+        held = [line["outcome_bits"] for line in read if line["outcome_bits"] is not None]
+        bound = f"; an outcome held {sum(held) / len(held):.3f}" if held else ""
+        notice(f"bits learned an episode: {learned}{bound}")
     notice(f"written: {folder / 'metrics.jsonl'}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ class Diary:
         """Whole rounds that are written."""
         return sum(line["kind"] == "round" for line in read_metrics(self.path))
 
-    def write(self, done: Round, seconds: float) -> dict[str, Any]:
-        """Append a round and its episodes, on disk when it returns; gives the line of the round."""
-        last = round_line(done, seconds)
+    def write(self, done: Round, seconds: float, read: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Append a round, with what the bit meter `read` after it, and its episodes, on disk when it returns; gives the
+        line of the round."""
+        last = round_line(done, seconds) | dict(read or {})
         lines = [
             {
                 "kind": "episode",

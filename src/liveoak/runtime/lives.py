@@ -11,8 +11,9 @@ same, so that its curve is that of a life which was never cut off.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -25,13 +26,19 @@ from liveoak.learning.anchoring import Anchors
 from liveoak.learning.arms import LearnerSettings
 from liveoak.learning.general import anchors
 from liveoak.learning.learner import Learner
+from liveoak.learning.transcript import Layout
+from liveoak.runtime.bit_meter import KINDS, Kind, outcome_entropy
 from liveoak.runtime.chronicle import Chronicle
 from liveoak.runtime.device import load_engine
 from liveoak.runtime.diary import Diary
+from liveoak.runtime.exhibits import exhibits, nats
 from liveoak.runtime.kept import Checkpoints, hold
 from liveoak.runtime.living import Living, Round
 from liveoak.runtime.orders import LifeOrder, agree
-from liveoak.worlds import scale_of, world
+from liveoak.worlds import Guarded, scale_of, world
+
+EXHIBITED = 16
+"""Held-out episodes that the bit meter reads."""
 
 
 class Life:
@@ -51,7 +58,8 @@ class Life:
         Raises:
             Conflict: another process holds the folder, or it holds a life of other orders.
             StorageError: it cannot be used, or no checkpoint in it can be read.
-            BadSettings, NotFound, WorldError: the orders cannot be carried out.
+            BadSettings, NotFound, WorldError: the orders cannot be carried out; a world without an expert and bits to
+                be measured among them.
         """
         self.order = order = order.model_copy(update={"fingerprint": engine.prior.fingerprint})
         settings, living = order.learning(), order.living()
@@ -59,6 +67,11 @@ class Life:
         self.diary = Diary(folder / "metrics.jsonl")
         with ExitStack() as stack:
             hold(folder, stack, "life")
+            self._held_out = None
+            if order.metered:
+                # What nobody can show is refused before anything is written.
+                with Guarded(lambda: world(order.world, **order.options), seconds=living.seconds) as shown:
+                    self._held_out = exhibits(Layout(engine.tokenizer), shown, EXHIBITED, window=order.window)
             agree(folder, order)
             learner, begun = None, self.diary.rounds
             if settings is not None:
@@ -85,6 +98,8 @@ class Life:
                 scale=scale_of(made),
                 clock=clock,
             )
+            self._engine = engine
+            self._at_first: Mapping[Kind, float] | None = None
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -108,11 +123,26 @@ class Life:
             for attempt in done.attempts:
                 # Who acted is told by the round: these weights are no version of a served agent.
                 self._chronicle.record(attempt, None)
-            told = self.diary.write(done, time.perf_counter() - began)
             number = done.number + 1
-            if learner is not None and (number % self.order.every == 0 or number * self.order.together >= episodes):
+            over = number * self.order.together >= episodes
+            due = self.order.metered and (number % self.order.metered == 0 or over)
+            told = self.diary.write(done, time.perf_counter() - began, self._read(done) if due else None)
+            if learner is not None and (number % self.order.every == 0 or over):
                 self._checkpoints.keep(number, learner.save)
             yield done, told
+
+    def _read(self, done: Round) -> dict[str, Any]:
+        """What was learned so far, in bits a held-out episode by kind, and what the outcome of one episode held."""
+        assert self._held_out is not None
+        if self._at_first is None:
+            # A learner begins as the prior, also where this process went on with it.
+            self._at_first = nats(self._engine, None, self._held_out)
+        now = nats(self._engine, self.living.slot, self._held_out)
+        outcomes = [round(attempt.score, 6) for attempt in done.attempts if attempt.failure is None]
+        return {
+            "bits": {kind: (self._at_first[kind] - now[kind]) / math.log(2) for kind in KINDS},
+            "outcome_bits": outcome_entropy(outcomes) if outcomes else None,
+        }
 
     def _learner(self, engine: Engine, settings: LearnerSettings, anchors: Anchors | None) -> tuple[Learner, int]:
         seed = self.order.seed

@@ -49,6 +49,8 @@ class LifeOrder(BaseModel):
     seed: int = Field(default=0, ge=0)
     every: int = Field(default=4, ge=1)
     """Rounds between two checkpoints."""
+    metered: int = Field(default=0, ge=0)
+    """Rounds between two readings of the bit meter; 0: it is never read."""
 
     def learning(self) -> LearnerSettings | None:
         """

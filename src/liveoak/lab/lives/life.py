@@ -21,8 +21,6 @@ from liveoak.adapters import Slot
 from liveoak.config import load_settings
 from liveoak.engine import Decoder, Engine, Scheduler, only_team
 from liveoak.errors import LearningError
-from liveoak.lab.lives.bit_meter import BitMeter, outcome_entropy
-from liveoak.lab.lives.exhibits import Exhibits, exhibits, nats
 from liveoak.lab.lives.remedies import Renewal, soften
 from liveoak.learning.arms import LearnerSettings
 from liveoak.learning.demonstrating import demonstrated
@@ -30,7 +28,9 @@ from liveoak.learning.distilling import forewarned
 from liveoak.learning.learner import Learner
 from liveoak.learning.transcript import Layout
 from liveoak.priors import Prior, load_prior
+from liveoak.runtime.bit_meter import BitMeter, outcome_entropy
 from liveoak.runtime.device import compile_steps
+from liveoak.runtime.exhibits import Exhibits, exhibits, nats
 from liveoak.runtime.living import Living, LivingSettings, mean_score
 from liveoak.runtime.scenes import Attempt
 from liveoak.worlds import World, seeds, world

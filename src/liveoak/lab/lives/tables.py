@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from liveoak.lab.intervals import Interval, bootstrap_ratio, paired_bootstrap
-from liveoak.lab.lives.bit_meter import KINDS
 from liveoak.lab.lives.curves import LAST, episodes_to
 from liveoak.lab.lives.lines import Lines, Mark, marks
 from liveoak.lab.results import Figure, figure, figure_over
+from liveoak.runtime.bit_meter import KINDS
 
 Cells = Mapping[int, Mapping[str, float]]
 """Figures of one arm by seed."""

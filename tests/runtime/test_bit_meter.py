@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from liveoak.lab.lives.bit_meter import BitMeter, outcome_entropy
+from liveoak.runtime.bit_meter import BitMeter, outcome_entropy
 
 LN2 = math.log(2)
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 
 from liveoak.adapters import Slot
 from liveoak.engine import Engine
-from liveoak.lab.lives.bit_meter import Kind
 from liveoak.learning.arms import EVERYBODYS
 from liveoak.learning.demonstrating import demonstrated
 from liveoak.learning.lived import Lived, sequences
 from liveoak.learning.scoring import costs
 from liveoak.learning.transcript import Layout
 from liveoak.records import Origin
+from liveoak.runtime.bit_meter import Kind
 from liveoak.signals import TransitionSettings, answers
 from liveoak.worlds import Choices, World, expert, play, seeds
 
