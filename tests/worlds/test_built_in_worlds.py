@@ -213,6 +213,27 @@ def test_a_reply_that_recites_everything_is_not_an_answer():
     assert score <= 3 / 30
 
 
+@pytest.mark.parametrize("choices", [0, 3])
+def test_of_chosen_sentences_half_are_asked_about_and_their_order_tells_nothing(choices: int):
+    made = HandbookPages(facts=6, per_page=4, chosen=True, wording="taught", choices=choices).material(4)
+    assert [len(part) for part in made.parts] == [4, 4, 4]
+    assert [" ".join(entry.text for entry in part) for part in made.parts] == list(made.pages)
+    entries = [entry for part in made.parts for entry in part]
+    taught = [entry.taught for entry in entries if entry.taught is not None]
+    assert len(taught) == 12 == len({entry.text for entry in entries})
+    asked = {question.text: question.answer for question in made.questions}
+    facts = [one.prompt in asked for one in taught]
+    assert sum(facts) == 6 and facts[::2] != facts[1::2]
+    for entry, one in zip(entries, taught, strict=True):
+        assert one.reply.lower() in entry.text.lower()
+        assert one.reply == asked.get(one.prompt, entry.text)
+    places = [
+        tuple(entry.taught is not None and entry.taught.reply != entry.text for part in other.parts for entry in part)
+        for other in (HandbookPages(chosen=True, wording="taught").material(seed) for seed in range(8))
+    ]
+    assert len(set(places)) > 4
+
+
 def test_prose_pages_hold_the_whole_handbook_and_choices_the_answer():
     pages = HandbookPages(facts=8, prose=400).material(4).pages
     assert all(len(page) <= 400 for page in pages)
@@ -355,6 +376,8 @@ def test_case_and_spaces_around_an_action_do_not_matter():
         (lambda: HandbookPages(facts=0), "facts = 0"),
         (lambda: HandbookPages(per_page=0), "per_page = 0"),
         (lambda: HandbookPages(prose=50), "prose = 50"),
+        (lambda: HandbookPages(chosen=True), "chosen"),
+        (lambda: HandbookPages(chosen=True, wording="taught", prose=400), "chosen"),
         (lambda: HandbookPages(choices=7), "choices = 7"),
         (lambda: HandbookPages(wording="oral"), "wording = 'oral'"),
         (lambda: Bandit(levers=9), "levers = 9"),

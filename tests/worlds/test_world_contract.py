@@ -31,6 +31,7 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("connect3", {"record": True}),
     ("ledger", {"pages": 1, "entries": 2, "questions": 2}),
     ("handbook", {"facts": 3, "prose": 700, "wording": "taught"}),
+    ("handbook", {"facts": 3, "chosen": True, "wording": "taught"}),
     ("handbook", {"facts": 5, "choices": 3}),
     ("nim", {"heaps": 1, "stones": 5, "opponent": "perfect"}),
     ("tictactoe", {"opening": 0, "opponent": "perfect"}),
