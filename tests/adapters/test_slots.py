@@ -236,6 +236,23 @@ def test_gradients_of_a_slot_gather_in_one_buffer_and_nowhere_else() -> None:
     assert not rows(model, bank, [slot]).requires_grad
 
 
+@pytest.mark.parametrize(("rank", "first"), [(2, 0), (6, 7), (6, 0)])
+def test_a_roomier_slot_changes_the_same_and_can_hold_more(rank: int, first: int) -> None:
+    model, bank = banked()
+    slot = stirred(bank, rank=4, alpha=3.0, first=7)
+    wider = slot.roomier(rank=rank, first=first)
+    assert (wider.rank, wider.first, wider.scale) == (max(rank, 4), first, slot.scale)
+    torch.testing.assert_close(rows(model, bank, [wider]), rows(model, bank, [slot]), rtol=1e-5, atol=1e-6)
+    beyond = [a[4:] for name, (a, _) in wider.named_master().items() if name in slot.named_master() and rank > 4]
+    assert all(bool(part.abs().min() > 0) for part in beyond), "what is not used yet can be trained"
+
+
+def test_a_slot_with_the_room_that_is_asked_for_is_itself() -> None:
+    _, bank = banked()
+    slot = stirred(bank, rank=4, first=7)
+    assert slot.roomier(rank=4, first=14) is slot
+
+
 def test_a_fork_is_equal_and_apart() -> None:
     _, bank = banked()
     slot = stirred(bank)

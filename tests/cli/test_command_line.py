@@ -77,6 +77,9 @@ def test_misuse_is_told_in_one_sentence(cli: Cli, arguments: list[str], said: st
     [
         (["versions", "show"], "needs a version"),
         (["versions", "list", "x"], "takes no version"),
+        (["versions", "import"], "needs one adapter"),
+        (["versions", "import", "builtin:handbook", "--session", "mine"], "takes no --session"),
+        (["versions", "import", "builtin:handbook", "--author", "bob"], "may not give the agent trained weights"),
         (["experience", "erase"], "needs a session"),
         (["ask", "  "], "empty"),
         (["--agent", "two words", "versions"], "'agent'"),
@@ -87,6 +90,13 @@ def test_what_cannot_be_meant_is_refused_before_a_model_loads(cli: Cli, argument
     ran = cli(*arguments)
     assert (ran.code, ran.out) == (2, "")
     assert said in ran.err
+
+
+@pytest.mark.parametrize("named", ["builtin:nobody", "nowhere"])
+def test_an_adapter_that_is_not_there_is_told_before_a_model_loads(cli: Cli, named: str) -> None:
+    ran = cli("versions", "import", named)
+    assert (ran.code, ran.out) == (3, "")
+    assert f"no adapter {named!r}" in ran.err
 
 
 def test_a_settings_file_that_cannot_be_read_is_named(cli: Cli, home: Path) -> None:

@@ -40,6 +40,22 @@ def test_a_training_runs_goes_on_and_tells_what_came_of_it(cli: Cli, tmp_path: P
 
 
 @pytest.mark.usefixtures("home")
+def test_what_was_trained_can_be_handed_on(cli: Cli, tmp_path: Path) -> None:
+    slow = ("--rank", "2", "--depth", "0.5", "--activated")
+    adapter = str(tmp_path / "adapter")
+    where = ("--out", str(tmp_path / "training"), "--export", adapter)
+    ran = cli("train", *TINY, *slow, "--rounds", "1", *where, "--json")
+    assert ran.code == 0, ran.err
+    order = json.loads((tmp_path / "training" / "train.json").read_text())
+    assert (order["rank"], order["depth"], order["activated"]) == (2, 0.5, True)
+    scratch = ("--prior", "scratch", "--threads", "1")
+    taken = cli("versions", "import", adapter, *scratch, "--json")
+    assert (taken.code, taken.json["verdict"]["kept"]) in ((0, True), (7, False))
+    served = cli("versions", *scratch, "--json").json["current"]
+    assert served == taken.json["version"]
+
+
+@pytest.mark.usefixtures("home")
 def test_lives_are_lived_by_others_where_that_is_asked_for(cli: Cli, tmp_path: Path) -> None:
     out = str(tmp_path / "training")
     alone = ("--no-decides", "--exam", "1")

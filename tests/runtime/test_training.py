@@ -18,7 +18,7 @@ from liveoak.experience import Experience
 from liveoak.learning.objective import Example
 from liveoak.runtime import Runtime
 from liveoak.runtime.diary import read_metrics
-from liveoak.runtime.training.adopting import adopt, check_home
+from liveoak.runtime.training.adopting import adopt, check_home, checkpoint
 from liveoak.runtime.training.afar import Afar
 from liveoak.runtime.training.examined import ArmFigures
 from liveoak.runtime.training.orders import TRAIN_ORDERS, TrainOrder, is_taught
@@ -213,10 +213,12 @@ def test_what_was_trained_is_served_to_the_bit_and_can_be_rolled_back(tmp_path: 
     with Runtime(settings) as before:
         first = before.current()
         bare = before.score([user("toll bab?")], "7")
-    done = adopt(weights, order, settings, author="local")
+    done = adopt(checkpoint(weights, order), settings, author="local")
     assert done.verdict.kept
     assert {probe.name for probe in done.verdict.probes} == {"retention", "kl_prior"}
-    assert adopt(weights, order, settings, author="local").version.id == done.version.id, "served again, not twice"
+    assert adopt(checkpoint(weights, order), settings, author="local").version.id == done.version.id, (
+        "served again, not twice"
+    )
     with Experience(settings.home / "experience.db") as record:
         why = record.heads("agent")[-1].why
     assert why.startswith("train ledger: ") and order.model_dump_json() in why
@@ -236,7 +238,7 @@ def test_what_was_trained_is_served_to_the_bit_and_can_be_rolled_back(tmp_path: 
 def test_refused_weights_leave_the_chain_as_it_was(tmp_path: Path, scratch: tuple[Path, TrainOrder]):
     weights, order = scratch
     settings = served(tmp_path / "home", gate=GateSettings(max_kl_prior=0.0))
-    done = adopt(weights, order, settings, author="local")
+    done = adopt(checkpoint(weights, order), settings, author="local")
     assert not done.verdict.kept
     assert done.verdict.reasons[0].startswith("kl_prior")
     assert done.version.parent is None
@@ -256,8 +258,8 @@ def test_an_agent_that_was_taught_keeps_what_it_learned(tmp_path: Path, scratch:
     with pytest.raises(Conflict, match="was taught"):
         check_home(settings, "local")
     with pytest.raises(Conflict, match=f"serves version '{taught.id}', which has learned what these weights have not"):
-        adopt(weights, order, settings, author="local")
+        adopt(checkpoint(weights, order), settings, author="local")
     with Runtime(settings) as runtime:
         assert runtime.current() == taught
         runtime.rollback()
-    assert adopt(weights, order, settings, author="local").verdict.kept
+    assert adopt(checkpoint(weights, order), settings, author="local").verdict.kept

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -18,6 +19,7 @@ from liveoak.adapters.bank import Bank
 from liveoak.adapters.slots import Slot, layer_of
 from liveoak.errors import Conflict, StorageError, UserError
 
+WEIGHTS = "adapter_model.safetensors"
 _PREFIX = "base_model.model."
 _PLAIN = frozenset(
     "task_type peft_type auto_mapping peft_version base_model_name_or_path revision inference_mode r target_modules "
@@ -29,12 +31,17 @@ _STARTS = (True, False, None, "gaussian", "eva", "orthogonal")
 """Initialisations that leave the base weights as they are; after any other the adapter fits no plain prior."""
 
 
-def export_peft(slot: Slot, folder: Path, *, prior: str) -> None:
-    """Write the slot's weights (not its optimizer state) for PEFT; `prior` is noted as the base model."""
+def export_peft(slot: Slot, folder: Path, *, prior: str, dtype: torch.dtype = torch.float32) -> None:
+    """Write the slot's weights (not its optimizer state) for PEFT, rounded to `dtype`; `prior` is noted as the base
+    model.
+
+    Raises:
+        StorageError: they cannot be written.
+    """
     tensors = {}
     for name, (a, b) in slot.named_master().items():
-        tensors[f"{_PREFIX}{name}.lora_A.weight"] = a.detach().cpu().contiguous().clone()
-        tensors[f"{_PREFIX}{name}.lora_B.weight"] = b.detach().cpu().contiguous().clone()
+        tensors[f"{_PREFIX}{name}.lora_A.weight"] = _written(a, dtype)
+        tensors[f"{_PREFIX}{name}.lora_B.weight"] = _written(b, dtype)
     config: dict[str, Any] = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -53,7 +60,7 @@ def export_peft(slot: Slot, folder: Path, *, prior: str) -> None:
         config["alora_invocation_tokens"] = list(slot.invocation)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
         (folder / "adapter_config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
     except (OSError, SafetensorError) as error:
         raise StorageError(f"adapter not written to {str(folder)!r}: {error}") from None
@@ -73,13 +80,13 @@ def import_peft(bank: Bank, folder: Path) -> Slot:
         _refuse_other_kinds(config)
         rank, alpha = int(config["r"]), float(config["lora_alpha"])
         invocation = [int(token) for token in config.get("alora_invocation_tokens") or ()]
-        tensors = load_file(folder / "adapter_model.safetensors")
+        tensors = load_file(folder / WEIGHTS)
         if rank < 1 or not tensors:
             raise ValueError(f"rank {rank!r} with {len(tensors)} tensors changes nothing")
     except (OSError, ValueError, TypeError, AttributeError, KeyError, SafetensorError) as error:
         raise StorageError(
             f"PEFT adapter in {str(folder)!r} cannot be read: {type(error).__name__}: {error}; expected "
-            "adapter_config.json and adapter_model.safetensors, as PEFT writes them"
+            f"adapter_config.json and {WEIGHTS}, as PEFT writes them"
         ) from None
     if config.get("use_rslora"):
         alpha *= rank**0.5
@@ -90,6 +97,10 @@ def import_peft(bank: Bank, folder: Path) -> Slot:
     _fill(slot, tensors, folder)
     slot.publish()
     return slot
+
+
+def _written(half: Tensor, dtype: torch.dtype) -> Tensor:
+    return half.detach().to("cpu", dtype).contiguous().clone()
 
 
 def _fill(slot: Slot, tensors: dict[str, Tensor], folder: Path) -> None:

@@ -185,6 +185,28 @@ class Slot:
         self.master = self.master.new_empty(0)
         self.first_moment = self.second_moment = self.gram = None
 
+    def roomier(self, *, rank: int, first: int) -> Slot:
+        """The same change in a slot of at least this rank, over the targets from `first` on at least, so that more can
+        be learned into it; itself where it has that room. The optimizer's state is not taken along."""
+        rank, first = max(rank, self.rank), min(first, self.first)
+        if (rank, first) == (self.rank, self.first):
+            return self
+        wider = Slot(
+            self.layout,
+            rank=rank,
+            alpha=self.scale * rank,
+            dtype=self.weights.dtype,
+            device=self.weights.device,
+            invocation=self.invocation,
+            first=first,
+        )
+        held = wider.named_master()
+        for name, (a, b) in self.named_master().items():
+            held[name][0][: self.rank] = a
+            held[name][1][:, : self.rank] = b
+        wider.publish()
+        return wider
+
     def fork(self) -> Slot:
         """A copy that can be trained without changing this one."""
         twin = Slot(

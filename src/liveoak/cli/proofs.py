@@ -1,12 +1,15 @@
-"""How a lesson's proof is shown."""
+"""How a lesson's proof is shown, and what the gate said of weights that were taken over."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from liveoak.cli.screen import print_table
 from liveoak.records import Proof
+
+if TYPE_CHECKING:
+    from liveoak.runtime.training.adopting import Adopted
 
 
 def proof_as_json(proof: Proof) -> dict[str, Any]:
@@ -42,3 +45,14 @@ def print_proof(proof: Proof) -> None:
         ],
     )
     print(summary(proof), flush=True)
+
+
+def adopted_as_json(adopted: Adopted) -> dict[str, Any]:
+    return {"version": adopted.version.id, "verdict": asdict(adopted.verdict)}
+
+
+def print_adopted(adopted: Adopted) -> None:
+    if adopted.verdict.kept:
+        print(f"version {adopted.version.id} is served from now on", flush=True)
+    else:
+        print(f"refused: {'; '.join(adopted.verdict.reasons)}; version {adopted.version.id} stays", flush=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +13,7 @@ import typer
 from liveoak.cli.curve import Curve
 from liveoak.cli.live import events_in, world_options
 from liveoak.cli.options import Options, takes_options
+from liveoak.cli.proofs import adopted_as_json, print_adopted
 from liveoak.cli.screen import loading, notice, print_json, print_table
 from liveoak.config import Settings
 from liveoak.errors import BadSettings, LearningError, UserError
@@ -71,6 +71,11 @@ def train(
         typer.Option(help="Texts: steps of a study (as effort and length ask).", show_default=False),
     ] = None,
     rate: Annotated[float, typer.Option(help="Learning rate of the slow weights.")] = 4e-4,
+    rank: Annotated[int, typer.Option(help="Rank of the slow weights.")] = 16,
+    depth: Annotated[float, typer.Option(help="Share of the layers that they change, the upper ones.")] = 1.0,
+    activated: Annotated[
+        bool, typer.Option("--activated", help="They change what the agent says alone, and not how it reads.")
+    ] = False,
     begin: Annotated[
         bool | None,
         typer.Option("--begin/--no-begin", help="Imitate somebody mediocre first (for `scratch`).", show_default=False),
@@ -92,6 +97,10 @@ def train(
     keep: Annotated[
         bool, typer.Option("--keep", help="Serve what came of it: a version of --agent in --home, if the gate agrees.")
     ] = False,
+    export: Annotated[
+        Path | None,
+        typer.Option(help="Write a PEFT directory with what made it, for `versions import`.", show_default=False),
+    ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write event files into --out too.")] = False,
     jobs: Annotated[
         int | None,
@@ -136,6 +145,9 @@ def train(
             graded=graded,
             steps=steps,
             rate=rate,
+            rank=rank,
+            depth=depth,
+            activated=activated,
             begin=prior == "scratch" if begin is None else begin,
             window=window,
             note_room=note_room,
@@ -144,7 +156,8 @@ def train(
         )
         if (folder / TRAIN_ORDERS.name).exists():
             raise UserError(f"{str(folder)!r} holds a training already: go on with --resume, or take another --out")
-    _train(options, folder, order, rounds, tensorboard=tensorboard, keep=keep, crew=_crew(jobs, cluster))
+    crew = _crew(jobs, cluster)
+    _train(options, folder, order, rounds, tensorboard=tensorboard, keep=keep, export=export, crew=crew)
 
 
 def _crew(jobs: int | None, cluster: str | None) -> AbstractContextManager[Crew | None]:
@@ -164,6 +177,7 @@ def _train(
     *,
     tensorboard: bool,
     keep: bool,
+    export: Path | None,
     crew: AbstractContextManager[Crew | None],
 ) -> None:
     from liveoak.runtime.diary import read_metrics
@@ -187,15 +201,17 @@ def _train(
             if events is not None:
                 _write(events, told)
         exams, weights, order = training.examine(), training.weights, training.order
+        if export is not None:
+            training.export(export)
     adopted = _keep(options, settings, weights, order) if keep else None
     _tell(options, folder, curve, exams, adopted)
 
 
 def _keep(options: Options, settings: Settings, weights: Path, order: TrainOrder) -> Adopted:
-    from liveoak.runtime.training.adopting import adopt
+    from liveoak.runtime.training.adopting import adopt, checkpoint
 
     with loading(order.prior) as on_fetch:
-        return adopt(weights, order, settings, author=options.who, on_fetch=on_fetch)
+        return adopt(checkpoint(weights, order), settings, author=options.who, on_fetch=on_fetch)
 
 
 def _write(events: Any, told: Mapping[str, Any]) -> None:
@@ -218,7 +234,7 @@ def _tell(options: Options, folder: Path, curve: Curve, exams: Sequence[ArmFigur
             "exams": [one.model_dump(mode="json") for one in exams],
         }
         if adopted is not None:
-            told |= {"version": adopted.version.id, "verdict": asdict(adopted.verdict)}
+            told |= adopted_as_json(adopted)
         print_json(told)
     else:
         print_table(("rounds", "reward", "failed", "losses"), curve.rows())
@@ -239,17 +255,10 @@ def _tell(options: Options, folder: Path, curve: Curve, exams: Sequence[ArmFigur
             title=f"means over {len(exams[0].rewards)} held-out streams, one life each" if exams else None,
         )
         if adopted is not None:
-            _tell_version(adopted)
+            print_adopted(adopted)
         notice(f"written: {folder / 'metrics.jsonl'}, {folder / 'exams.json'}")
     if refused:
         raise typer.Exit(LearningError.exit_code)
-
-
-def _tell_version(adopted: Adopted) -> None:
-    if adopted.verdict.kept:
-        print(f"version {adopted.version.id} is served from now on", flush=True)
-    else:
-        print(f"refused: {'; '.join(adopted.verdict.reasons)}; version {adopted.version.id} stays", flush=True)
 
 
 def _order(**given: Any) -> TrainOrder:

@@ -10,8 +10,8 @@ import typer
 
 from liveoak.cli.connection import connect, open_books
 from liveoak.cli.options import Options, takes_options
-from liveoak.cli.proofs import print_proof, proof_as_json
-from liveoak.cli.screen import bar, print_json, print_table
+from liveoak.cli.proofs import adopted_as_json, print_adopted, print_proof, proof_as_json
+from liveoak.cli.screen import bar, loading, print_json, print_table
 from liveoak.errors import LearningError, UserError
 from liveoak.records import Version
 
@@ -23,14 +23,15 @@ def register(app: typer.Typer) -> None:
 def versions(
     options: Options,
     action: Annotated[
-        Literal["list", "show", "rollback", "promote", "consolidate"],
-        typer.Argument(help="list, show, rollback, promote or consolidate."),
+        Literal["list", "show", "rollback", "promote", "consolidate", "import"],
+        typer.Argument(help="list, show, rollback, promote, consolidate or import."),
     ] = "list",
     version: Annotated[
         str | None,
         typer.Argument(
-            metavar="[VERSION|SESSION]",
-            help="A version's id; rollback without one takes the parent. To consolidate: a session's.",
+            metavar="[VERSION|SESSION|ADAPTER]",
+            help="A version's id; rollback without one takes the parent. To consolidate: a session's. To import: a "
+            "PEFT directory, or builtin:NAME.",
         ),
     ] = None,
     session: Annotated[str | None, typer.Option(help="The session's fast weights instead of the agent's.")] = None,
@@ -38,11 +39,14 @@ def versions(
     """What is served, and going back.
 
     List the versions that lead to what is served, show one, roll back, or promote any kept one to the agent's.
-    To consolidate a session is to distil what it learned into the agent's own weights, under the gate: exit code 0 if
-    kept, 7 if refused.
+    To consolidate a session is to distil what it learned into the agent's own weights; to import an adapter is to serve
+    it as the agent's first version over the prior. Both are under the gate: exit code 0 if kept, 7 if refused.
     """
     if action == "consolidate":
         _consolidate(options, version, session)
+        return
+    if action == "import":
+        _import(options, version, session)
         return
     if action in ("show", "promote") and version is None:
         raise UserError(f"`versions {action}` needs a version: `liveoak versions` lists them")
@@ -72,6 +76,24 @@ def _consolidate(options: Options, named: str | None, given: str | None) -> None
     else:
         print_proof(proof)
     if not proof.verdict.kept:
+        raise typer.Exit(LearningError.exit_code)
+
+
+def _import(options: Options, named: str | None, session: str | None) -> None:
+    if named is None or session is not None:
+        raise UserError("`versions import` needs one adapter, a PEFT directory or builtin:NAME, and takes no --session")
+    from liveoak.runtime.training.adopting import adopt, check_home, imported
+
+    settings = options.settings()
+    offer = imported(named, settings.prior)
+    check_home(settings, options.who)
+    with loading(settings.prior) as on_fetch:
+        adopted = adopt(offer, settings, author=options.who, on_fetch=on_fetch)
+    if options.json:
+        print_json(adopted_as_json(adopted))
+    else:
+        print_adopted(adopted)
+    if not adopted.verdict.kept:
         raise typer.Exit(LearningError.exit_code)
 
 

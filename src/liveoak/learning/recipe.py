@@ -85,10 +85,11 @@ class Recipe:
     past: float = 0.25
     """Share of each step that repeats earlier lessons of the same agent."""
 
-    def fresh(self, bank: Bank, tokenizer: ChatTokenizer) -> Slot:
+    def fresh(self, bank: Bank, tokenizer: ChatTokenizer, seed: int = 0) -> Slot:
         """A slot that nothing was written into."""
         return bank.new_slot(
             rank=self.rank,
+            seed=seed,
             invocation=tokenizer.invocation if self.activated else (),
             first=bank.layout.upper(self.depth),
         )

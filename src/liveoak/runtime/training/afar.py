@@ -171,7 +171,7 @@ def _station(given: Given) -> _Station:
     scheduler = Scheduler(threads=given.settings.team)
     engine = engine_for(given.order, given.settings, scheduler)
     site = site_of(given.order, engine, given.settings, anchors_for(given.order, engine, given.settings))
-    slow = scheduler.run(lambda: engine.bank.new_slot(rank=site.recipe.rank, seed=0))
+    slow = scheduler.run(lambda: site.recipe.fresh(engine.bank, engine.tokenizer))
     return _Station(scheduler=scheduler, site=site, slow=slow)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from liveoak.learning.outer.beginning import BeginningSettings
@@ -46,6 +48,12 @@ class TrainOrder(BaseModel):
     dense: float = Field(default=0.0, ge=0, le=1)
     exam: float = Field(default=0.0, ge=0, validate_default=True)
     rate: float = Field(default=4e-4, gt=0)
+    rank: int = Field(default=16, ge=1)
+    """Of the slow weights."""
+    depth: float = Field(default=1.0, gt=0, le=1)
+    """Share of the layers that they change, the upper ones."""
+    activated: bool = False
+    """They change what the agent says alone, and not how it reads."""
     begin: bool = True
     begin_steps: int = Field(default=60, ge=1)
     window: int | None = Field(default=None, ge=1)
@@ -87,6 +95,10 @@ class TrainOrder(BaseModel):
             exam=self.exam,
             crowds=self.crowds,
         )
+
+    def slow(self, recipe: Recipe) -> Recipe:
+        """The recipe of the slot that slow weights are trained in, and that studies fork."""
+        return replace(recipe, rank=self.rank, depth=self.depth, activated=self.activated)
 
     @property
     def beginning(self) -> BeginningSettings:

@@ -50,7 +50,7 @@ def site_of(order: TrainOrder, engine: Engine, settings: Settings, held: Sequenc
         )
     made = source(order.world, **order.options)
     taught = is_taught(made)
-    recipe = recipe_of(taught)
+    recipe = order.slow(recipe_of(taught))
     decoder = Decoder(engine, kind="study")
     lives = Lives(
         engine,

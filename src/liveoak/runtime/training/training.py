@@ -36,6 +36,7 @@ from liveoak.runtime.diary import Diary, read_metrics
 from liveoak.runtime.kept import Checkpoints, hold
 from liveoak.runtime.training.afar import Afar
 from liveoak.runtime.training.examined import ArmFigures, Examiner
+from liveoak.runtime.training.made import export
 from liveoak.runtime.training.orders import TRAIN_ORDERS, TrainOrder
 from liveoak.runtime.training.site import anchors_for, engine_for, site_of
 from liveoak.worlds.registry import source
@@ -131,12 +132,20 @@ class Training:
         """Where the slow weights are, as they were after the last round."""
         return self._checkpoints.found()[-1][1]
 
+    def export(self, folder: Path) -> None:
+        """Write the slow weights as they are now, and what made them, as `liveoak versions import` takes them.
+
+        Raises:
+            StorageError: they cannot be written.
+        """
+        export(self.outer.slow, self.order, self.outer.done, self.exams, folder)
+
     def _slow(self) -> tuple[Slot, int]:
         bank = self._engine.bank
         found = self._checkpoints.latest(lambda path: load_snapshot(bank, path))
         if found is not None:
             return found
-        slow = bank.new_slot(rank=self._site.recipe.rank, seed=self.order.seed)
+        slow = self._site.recipe.fresh(bank, self._engine.tokenizer, self.order.seed)
         if self.order.begin:
             begin(self._site.lives, slow, self._site.material, self.order.beginning, seed=self.order.seed)
         self._checkpoints.keep(0, lambda path: save_snapshot(slow, path))
