@@ -71,3 +71,11 @@ def test_turns_are_remembered_after_nobody_waits_and_not_for_ever(
     monkeypatch.setattr(lessons, "_REMEMBERED", 4)
     order_of(("dan", "w", "d0"))
     assert len(runtime._school._turns) == 4  # pyright: ignore[reportPrivateUsage]
+
+
+def test_memory_is_given_back_after_each_lesson(order_of: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch):
+    given: list[int] = []
+    monkeypatch.setattr(lessons.garbage, "give_back", lambda: given.append(1))
+    order_of(("ann", "s", "s0"), ("ben", "t", "t0"))
+    while len(given) < 2:
+        time.sleep(0.001)

@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from liveoak import garbage
 from liveoak.config import Settings
 from liveoak.engine import Decoder, Engine
 from liveoak.errors import BadLesson, Conflict, NotFound, Unavailable, UserError
@@ -277,6 +278,7 @@ class School:
             task.result.set_result(done)
         finally:
             self.studying = before
+            garbage.give_back()
 
     def _fail(self, task: _Task, error: Exception) -> None:
         # Where the record itself is what failed, or the lesson was erased meanwhile, the caller hears the first error:
