@@ -21,10 +21,12 @@ from liveoak.lab.lives.tables import (
 CELL = {"score@32": 0.0, "score@64": 0.3, "score@96": 0.6, "score@128": 0.9, "exam@0": 0.1, "exam@128": 0.8, "x": 1.0}
 
 
-def test_a_score_is_the_mean_of_three_rounds():
-    assert trailing([0.0, 0.3, 0.6, 0.9]) == pytest.approx([0.0, 0.15, 0.3, 0.6])
+def test_a_score_is_the_mean_of_96_episodes():
+    assert trailing([0.0, 0.3, 0.6, 0.9], 3) == pytest.approx([0.0, 0.15, 0.3, 0.6])
     assert episodes_to([0.0, 0.3, 0.6, 0.9], 0.3, 32) == 96
     assert episodes_to([0.0, 0.3, 0.6, 0.9], 0.61, 32) is None
+    assert episodes_to([0.0, 0.0, 0.0, 0.6, 0.6, 0.6, 0.6], 0.3, 16) == 96, "whatever the size of a round"
+    assert episodes_to([0.2, 0.5], 0.4, 128) == 256
 
 
 def test_a_lucky_beginning_is_no_score_reached():

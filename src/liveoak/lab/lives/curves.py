@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-LAST = 3
-"""Rounds that a score is the mean of, so that one lucky round is not a score reached."""
+SCORED = 96
+"""Episodes that a score is the mean of, so that one lucky round is not a score reached."""
 
 
-def trailing(scores: Sequence[float], last: int = LAST) -> list[float]:
+def scored(together: int) -> int:
+    """Rounds of `together` episodes that a score is the mean of."""
+    return max(1, SCORED // together)
+
+
+def trailing(scores: Sequence[float], last: int) -> list[float]:
     """For each round, the mean of it and the `last - 1` before; the first rounds have fewer."""
     return [sum(part := scores[max(0, end - last) : end]) / len(part) for end in range(1, len(scores) + 1)]
 
 
-def episodes_to(scores: Sequence[float], threshold: float, together: int, last: int = LAST) -> int | None:
-    """Episodes lived until the mean of `last` rounds of `together` episodes reached the threshold; None: never did.
+def episodes_to(scores: Sequence[float], threshold: float, together: int) -> int | None:
+    """Episodes lived in rounds of `together` until the mean of the last `SCORED` reached the threshold; None: never did.
 
-    The first `last - 1` rounds are never enough.
+    Fewer are never enough.
     """
+    last = scored(together)
     for place, score in enumerate(trailing(scores, last)):
         if place >= last - 1 and score >= threshold:
             return (place + 1) * together

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from liveoak.lab.intervals import Interval, bootstrap_ratio, paired_bootstrap
-from liveoak.lab.lives.curves import LAST, episodes_to
+from liveoak.lab.lives.curves import episodes_to, scored
 from liveoak.lab.lives.lines import Lines, Mark, marks
 from liveoak.lab.results import Figure, figure, figure_over
 from liveoak.runtime.bit_meter import KINDS
@@ -51,7 +51,8 @@ def reached(cell: Mapping[str, float], threshold: float) -> tuple[int, bool]:
 
 
 def final_score(cell: Mapping[str, float]) -> float:
-    scores = list(curve_of(cell, "score").values())[-LAST:]
+    curve = curve_of(cell, "score")
+    scores = list(curve.values())[-scored(min(curve)) :]
     return sum(scores) / len(scores)
 
 
