@@ -10,7 +10,8 @@ from liveoak import garbage
 
 garbage.look_seldom()
 
-# A gate says the same of the same code each time, however busy the machine; what no run has met yet is looked for by `make explore`.
+# A gate says the same of the same code each time, however busy the machine. What no run has met yet is looked for by
+# `make explore`.
 settings.register_profile("gate", derandomize=True, deadline=None)
 settings.register_profile("explore", derandomize=False, deadline=None)
 settings.load_profile("gate")
