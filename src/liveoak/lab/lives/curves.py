@@ -19,7 +19,7 @@ def trailing(scores: Sequence[float], last: int) -> list[float]:
 
 
 def episodes_to(scores: Sequence[float], threshold: float, together: int) -> int | None:
-    """Episodes lived in rounds of `together` until the mean of the last `SCORED` reached the threshold; None: never did.
+    """Episodes lived in rounds of `together` until the mean of the last `SCORED` was enough; None: it never was.
 
     Fewer are never enough.
     """
