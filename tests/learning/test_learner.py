@@ -250,7 +250,13 @@ def test_an_update_that_diverged_is_told_and_changes_nothing(engine: Engine):
 
 
 @pytest.mark.parametrize(
-    "bad", [{"rate": 0.0}, {"rank": 0}, {"replay": -1.0}, {"reward": False, "transition": "off", "imitation": False}]
+    "bad",
+    [
+        {"rate": 0.0},
+        {"rank": 0},
+        {"replay": -1.0},
+        {"reward": False, "transition": "off", "imitation": False, "advice": False},
+    ],
 )
 def test_settings_that_mean_nothing_are_refused(bad: dict[str, object]):
     with pytest.raises(BadSettings):
