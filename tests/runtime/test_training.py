@@ -14,7 +14,7 @@ from tiny_priors import tiny_engine
 
 from liveoak.adapters import digest
 from liveoak.config import GateSettings, Settings
-from liveoak.crew import Alone, Crew, Processes
+from liveoak.crew import Crew, Processes
 from liveoak.engine import Engine
 from liveoak.errors import BadSettings, Conflict, LearningError, NotAllowed, NotFound, StorageError
 from liveoak.experience import Experience
