@@ -157,8 +157,9 @@ class Learner:
             fresh = place < len(episodes)
             own = [(advantages[place], proximal[place])] if fresh and self.settings.reward else []
             own += [(_times(credit, self._weight(one.world)), None) for credit in seen[place]]
-            if imitated := self._imitated(one, self._trust(standing, one)):
-                own.append((imitated, None))
+            if self._imitates(one.source):
+                signal = "advice" if _is_advice(one.source) else "imitation"
+                own.append((imitation(one.episode.rendered, self._trust(standing, one), signal), None))
             made.append([*_examples(one, own), *taught[place]])
         done = self._steps(made, len(episodes), rng)
         worths = [worth for one in episodes if (worth := one.worth) is not None]
@@ -190,13 +191,11 @@ class Learner:
         """Whose demonstrations are weighed."""
         if self.settings.standing is None:
             return []
-        return list(dict.fromkeys(one.source for one in episodes if one.source and self._imitated(one, 1.0)))
+        return list(dict.fromkeys(one.source for one in episodes if one.source and self._imitates(one.source)))
 
-    def _imitated(self, one: Lived, weight: float) -> Credit | None:
-        """The credit of what was demonstrated, or named by the world, in an episode that is learned from so."""
-        if _is_advice(one.source):
-            return imitation(one.episode.rendered, weight, signal="advice") if self.settings.advice else None
-        return imitation(one.episode.rendered, weight) if self.settings.imitation else None
+    def _imitates(self, source: Source | None) -> bool:
+        """Whether what a source demonstrated, or a world named, is learned from."""
+        return self.settings.advice if _is_advice(source) else self.settings.imitation
 
     def _compares(self, episodes: Sequence[Lived]) -> bool:
         """Whether it is asked what was better: to learn from it, or to know whom to imitate."""

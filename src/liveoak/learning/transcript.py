@@ -101,8 +101,8 @@ class Transcript:
         self._said: tuple[Piece, ...] = ()
         self._window_begins = 0
         """Number of the piece that the window begins with."""
-        self._asked: list[tuple[Piece, ...]] = []
-        """What was in sight at each turn."""
+        self._asked: list[tuple[int, int]] = []
+        """What was in sight at each turn: from which piece on, and up to which."""
         self._acted: list[Acted] = []
 
     @property
@@ -113,7 +113,7 @@ class Transcript:
 
     def act(self, turn: str, ids: Sequence[int], logprobs: Sequence[float], chosen: Sequence[bool]) -> None:
         """The agent acted. Tokens that it did not choose, and what ends its turn if it did not, are scaffold."""
-        self._asked.append(tuple(self._pieces[self._window_begins :]))
+        self._asked.append((self._window_begins, len(self._pieces)))
         places = tuple(self._size + offset for offset, own in enumerate(chosen) if own)
         own = tuple(value for value, mine in zip(logprobs, chosen, strict=True) if mine)
         said = [
@@ -128,7 +128,7 @@ class Transcript:
 
     def demonstrate(self, text: str) -> None:
         """Somebody better acted."""
-        self._asked.append(tuple(self._pieces[self._window_begins :]))
+        self._asked.append((self._window_begins, len(self._pieces)))
         self._say([Piece(origin=Origin.DEMONSTRATED, ids=self._layout.said(text))])
 
     def observe(self, seen: str, *, reward: float | None = None, apart: bool = False, over: bool = False) -> None:
@@ -151,7 +151,8 @@ class Transcript:
 
     def instead(self, number: int, text: str, *, world: str, group: str, source: Source) -> Lived:
         """What was in sight at a turn, and `text` as `source` would have acted there, to be imitated."""
-        shown = [*map(_context, self._asked[number]), Piece(origin=Origin.DEMONSTRATED, ids=self._layout.said(text))]
+        seen = self._pieces[slice(*self._asked[number])]
+        shown = [*map(_context, seen), Piece(origin=Origin.DEMONSTRATED, ids=self._layout.said(text))]
         episode = Episode(id=f"{group}/{number}/instead", rendered=_rendered(shown), acted=())
         return Lived(episode=episode, world=world, group=group, source=source)
 

@@ -68,7 +68,8 @@ class BitMeter:
 
 
 def outcome_entropy(outcomes: Sequence[float]) -> float:
-    """Bits that the outcome of one episode holds, at most: the entropy of outcomes that were drawn alike.
+    """Bits that the outcome of one episode holds, at most: the entropy of outcomes that were drawn alike. They are
+    rounded to six places, so that sums of the same rewards in another order are the same outcome.
 
     Source: the plug-in estimate with the correction of Miller (1955), (kinds - 1) / (2 n), since a bound must not be
     too low; never more than outcomes of so many kinds can hold.
@@ -78,7 +79,7 @@ def outcome_entropy(outcomes: Sequence[float]) -> float:
     """
     if not outcomes:
         raise ValueError("the entropy of an outcome needs at least one, got none")
-    counts = Counter(outcomes).values()
+    counts = Counter(round(outcome, 6) for outcome in outcomes).values()
     n = len(outcomes)
     plain = -math.fsum(count / n * math.log(count / n) for count in counts)
     return min(plain + (len(counts) - 1) / (2 * n), math.log(len(counts))) / math.log(2)

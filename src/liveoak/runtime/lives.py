@@ -11,7 +11,6 @@ same, so that its curve is that of a life which was never cut off.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -27,7 +26,7 @@ from liveoak.learning.arms import LearnerSettings
 from liveoak.learning.general import anchors
 from liveoak.learning.learner import Learner
 from liveoak.learning.transcript import Layout
-from liveoak.runtime.bit_meter import KINDS, Kind, outcome_entropy
+from liveoak.runtime.bit_meter import KINDS, BitMeter, Kind, outcome_entropy
 from liveoak.runtime.chronicle import Chronicle
 from liveoak.runtime.device import load_engine
 from liveoak.runtime.diary import Diary
@@ -138,9 +137,10 @@ class Life:
             # A learner begins as the prior, also where this process went on with it.
             self._at_first = nats(self._engine, None, self._held_out)
         now = nats(self._engine, self.living.slot, self._held_out)
-        outcomes = [round(attempt.score, 6) for attempt in done.attempts if attempt.failure is None]
+        meter = BitMeter().read(0, self._at_first).read(done.attempts[-1].number + 1, now)
+        outcomes = [attempt.score for attempt in done.attempts if attempt.failure is None]
         return {
-            "bits": {kind: (self._at_first[kind] - now[kind]) / math.log(2) for kind in KINDS},
+            "bits": {kind: meter.learned(kind)[-1][1] for kind in KINDS},
             "outcome_bits": outcome_entropy(outcomes) if outcomes else None,
         }
 

@@ -136,7 +136,7 @@ class Scene:
         ids = tuple(token.id for token in reply.drawn)
         forced = tuple(token.forced for token in reply.drawn)
         logprobs = tuple(0.0 if token.forced else token.logprob for token in reply.drawn)
-        self._transcript.act(f"{self.number}/{len(self._deeds)}", ids, logprobs, [not one for one in forced])
+        self._transcript.act(self._turn(len(self._deeds)), ids, logprobs, [not one for one in forced])
         self._deeds.append(
             Deed(seen=self.seen, said=reply.text, ids=ids, logprobs=logprobs, forced=forced, reward=step.reward)
         )
@@ -161,19 +161,24 @@ class Scene:
 
     def _advised(self, transcript: Transcript, lived: Lived) -> tuple[Lived, tuple[Lived, ...]]:
         """The episode with whether each turn heeded what was named for it, and those that did not."""
-        named = advice(self._possible, self._answers())
-        heeded = {
-            f"{self.number}/{place}": action.lower() == self._deeds[place].said.strip().lower()
-            for place, action in enumerate(named)
-            if action is not None
-        }
-        acted = tuple(replace(turn, heeded=heeded.get(turn.turn)) for turn in lived.episode.acted)
         source = Source(author=self._world.name, kind="advice")
-        missed = [place for place, action in enumerate(named) if action and not heeded[f"{self.number}/{place}"]]
+        heeded: dict[str, bool] = {}
+        missed: list[tuple[int, str]] = []
+        for place, (deed, action) in enumerate(zip(self._deeds, advice(self._possible, self._answers()), strict=True)):
+            if action is None:
+                continue
+            heeded[self._turn(place)] = action.lower() == deed.said.strip().lower()
+            if not heeded[self._turn(place)]:
+                missed.append((place, action))
+        acted = tuple(replace(turn, heeded=heeded.get(turn.turn)) for turn in lived.episode.acted)
         return replace(lived, episode=replace(lived.episode, acted=acted)), tuple(
-            transcript.instead(place, named[place] or "", world=self._world.name, group=str(self.seed), source=source)
-            for place in missed[-MOST_ADVISED:]
+            transcript.instead(place, action, world=self._world.name, group=str(self.seed), source=source)
+            for place, action in missed[-MOST_ADVISED:]
         )
+
+    def _turn(self, place: int) -> str:
+        """The id of a turn of the agent."""
+        return f"{self.number}/{place}"
 
     def _listed(self) -> Sequence[str]:
         if not isinstance(self._world, Choices):

@@ -32,7 +32,6 @@ from liveoak.runtime.bit_meter import BitMeter, outcome_entropy
 from liveoak.runtime.device import compile_steps
 from liveoak.runtime.exhibits import Exhibits, exhibits, nats
 from liveoak.runtime.living import Living, LivingSettings, mean_score
-from liveoak.runtime.scenes import Attempt
 from liveoak.worlds import World, seeds, world
 
 Figures = dict[str, float]
@@ -174,7 +173,7 @@ class _Account:
         lived = living.round()
         self._figures[f"score@{done}"] = lived.score or 0.0
         self._figures["failed"] = self._figures.get("failed", 0.0) + (lived.failure is not None)
-        self._entropies.append(outcome_entropy(_outcomes(lived.attempts)))
+        self._entropies.append(outcome_entropy([attempt.score for attempt in lived.attempts]))
         if living.learner is not None:
             self._treat(living.learner.slot, seed=1000 * life.seed + living.rounds_lived)
         every = max(1, life.episodes // life.together // life.readings) * life.together if life.readings else 0
@@ -247,8 +246,3 @@ class _Account:
 
 def _examined(living: Living, count: int, start: int) -> float:
     return mean_score(living.exam(count, start=start)) or 0.0
-
-
-def _outcomes(attempts: tuple[Attempt, ...]) -> list[float]:
-    """Rounded, so that sums of the same rewards in another order are the same outcome."""
-    return [round(attempt.score, 6) for attempt in attempts] or [0.0]
