@@ -74,8 +74,7 @@ def test_turns_are_remembered_after_nobody_waits_and_not_for_ever(
 
 
 def test_memory_is_given_back_after_each_lesson(order_of: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch):
-    given: list[int] = []
-    monkeypatch.setattr(lessons.garbage, "give_back", lambda: given.append(1))
+    given = threading.Semaphore(0)
+    monkeypatch.setattr(lessons.garbage, "give_back", given.release)
     order_of(("ann", "s", "s0"), ("ben", "t", "t0"))
-    while len(given) < 2:
-        time.sleep(0.001)
+    assert given.acquire(timeout=60) and given.acquire(timeout=60)
