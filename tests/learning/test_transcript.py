@@ -109,12 +109,34 @@ def test_another_action_in_the_place_of_a_turn_is_all_that_is_learned_of_it():
         transcript.observe(f"answer {number}", over=number == 11)
     assert any(prompts[n][: len(prompts[n - 1])] != prompts[n - 1] for n in range(1, 12)), "several windows"
     for number, prompt in enumerate(prompts):
-        one = transcript.instead(number, "yes", world="w", group="g", source=source)
+        one = transcript.instead(number, "yes", possible=(), world="w", group="g", source=source)
         rendered = one.episode.rendered
         assert rendered.ids == (*prompt, *LAYOUT.said("yes"))
         assert texts(one, Origin.DEMONSTRATED) == [TOKENIZER.decode(LAYOUT.said("yes"))]
         assert not any(span.origin in (Origin.ACTED, Origin.OBSERVED) for span in rendered.spans)
         assert (one.windows, one.episode.acted, one.source, one.worth) == ((0,), (), source, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "possible", "open"),
+    [
+        ("red", ("red", "green", "blue"), "r"),
+        ("red", ("red", "rope", "reed"), "ed"),
+        ("no", ("no", "not now"), END),
+        ("not now", ("no", "not now"), "t"),
+        ("red", ("red",), ""),
+        ("red", (), ("red", END)),
+    ],
+)
+def test_of_what_was_named_only_what_was_left_open_is_learned(
+    text: str, possible: tuple[str, ...], open: str | int | tuple[str, int]
+):
+    parts = open if isinstance(open, tuple) else (open,)
+    wanted = [token for part in parts for token in ([part] if isinstance(part, int) else map(ord, part))]
+    pieces = LAYOUT.named(text, possible)
+    assert [token for piece in pieces for token in piece.ids] == list(LAYOUT.said(text))
+    assert [piece.ids[0] for piece in pieces if piece.origin is Origin.DEMONSTRATED] == wanted
+    assert {piece.origin for piece in pieces} <= {Origin.DEMONSTRATED, Origin.SCAFFOLD}
 
 
 def test_what_is_out_of_sight_is_not_carried_over():

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liveoak.signals import advice
+from liveoak.records import Origin, Rendered, Span
+from liveoak.signals import Acted, Episode, advice, heeded
 
 DOORS = ("red", "blue", "green")
 
@@ -49,3 +50,15 @@ def test_what_is_named_is_one_of_the_actions_of_its_turn_and_stands_in_an_answer
     for place, action in enumerate(named):
         assert action is None or action in possible[place]
         assert action is None or any(action.lower() in answer.lower() for answer in answers[place:])
+
+
+def test_what_was_done_as_named_is_held_and_nothing_else():
+    turns = [
+        Acted(turn="did", places=(1, 2), logprobs=(-1.0, -1.0), heeded=True),
+        Acted(turn="did not", places=(4,), logprobs=(-1.0,), heeded=False),
+        Acted(turn="was told nothing", places=(6,), logprobs=(-1.0,)),
+    ]
+    rendered = Rendered(ids=tuple(range(8)), spans=(Span(origin=Origin.ACTED, start=0, end=8),))
+    credit = heeded(Episode(id="e", rendered=rendered, acted=tuple(turns)), 0.5)
+    assert credit.signal == "advice"
+    assert credit.weights == (0, 0.5, 0.5, 0, 0, 0, 0, 0)

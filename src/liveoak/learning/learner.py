@@ -34,6 +34,8 @@ from liveoak.signals import (
     Source,
     Standing,
     TransitionSettings,
+    advisor,
+    heeded,
     imitation,
     naive_transition,
     reward,
@@ -159,7 +161,9 @@ class Learner:
             own += [(_times(credit, self._weight(one.world)), None) for credit in seen[place]]
             if self._imitates(one.source):
                 signal = "advice" if _is_advice(one.source) else "imitation"
-                own.append((imitation(one.episode.rendered, self._trust(standing, one), signal), None))
+                own.append((imitation(one.episode.rendered, self._trust(standing, one.source), signal), None))
+            if (told := _told(one)) is not None and self._imitates(told):
+                own.append((heeded(one.episode, self._trust(standing, told)), None))
             made.append([*_examples(one, own), *taught[place]])
         done = self._steps(made, len(episodes), rng)
         worths = [worth for one in episodes if (worth := one.worth) is not None]
@@ -191,7 +195,8 @@ class Learner:
         """Whose demonstrations are weighed."""
         if self.settings.standing is None:
             return []
-        return list(dict.fromkeys(one.source for one in episodes if one.source and self._imitates(one.source)))
+        found = [source for one in episodes for source in (one.source, _told(one)) if source is not None]
+        return list(dict.fromkeys(source for source in found if self._imitates(source)))
 
     def _imitates(self, source: Source | None) -> bool:
         """Whether what a source demonstrated, or a world named, is learned from."""
@@ -231,8 +236,8 @@ class Learner:
             found |= {} if gain is None else {source: gain}
         return found
 
-    def _trust(self, standing: Standing, one: Lived) -> float:
-        return 1.0 if one.source is None or self.settings.standing is None else standing.weight(one.source)
+    def _trust(self, standing: Standing, source: Source | None) -> float:
+        return 1.0 if source is None or self.settings.standing is None else standing.weight(source)
 
     def _rewards(self, episodes: Sequence[Lived], foreseen: Foreseen | None) -> tuple[list[str], int, list[Credit]]:
         """Why groups are silent, how many groups there are, and the credit of each episode."""
@@ -372,6 +377,12 @@ def _examples(lived: Lived, credits: Sequence[tuple[Credit, Mapping[int, float] 
 
 def _is_advice(source: Source | None) -> bool:
     return source is not None and source.kind == "advice"
+
+
+def _told(one: Lived) -> Source | None:
+    """Whose advice some of its turns had; None where nothing was named."""
+    named = any(turn.heeded is not None for turn in one.episode.acted)
+    return advisor(one.world) if named else None
 
 
 def _times(credit: Credit, weight: float) -> Credit:

@@ -44,6 +44,16 @@ class Layout:
         """Tokens of an action that somebody writes in the agent's place, with the end of the turn."""
         return (*self._tokenizer.encode(text), *self.end)
 
+    def named(self, text: str, possible: Sequence[str]) -> tuple[Piece, ...]:
+        """The same where a reply was held to some actions: a token that all those left have next is scaffold."""
+        ids, left = self.said(text), [self.said(action) for action in possible]
+        found: list[Piece] = []
+        for place, token in enumerate(ids):
+            left = [action for action in left if action[:place] == ids[:place]]
+            open = not possible or any(action[place : place + 1] != (token,) for action in left)
+            found.append(Piece(origin=Origin.DEMONSTRATED if open else Origin.SCAFFOLD, ids=(token,)))
+        return tuple(found)
+
     def _opening(self, instructions: str, seen: str) -> tuple[Piece, ...]:
         """Instructions, the first observation, and what opens the agent's turn."""
         messages = [Message(role="system", content=instructions), Message(role="user", content=seen)]
@@ -149,10 +159,15 @@ class Transcript:
         episode = Episode(id=id, rendered=_rendered(self._pieces), acted=tuple(self._acted))
         return Lived(episode=episode, world=world, group=group, windows=tuple(self._starts), told=told)
 
-    def instead(self, number: int, text: str, *, world: str, group: str, source: Source) -> Lived:
-        """What was in sight at a turn, and `text` as `source` would have acted there, to be imitated."""
+    def instead(
+        self, number: int, text: str, *, possible: Sequence[str], world: str, group: str, source: Source
+    ) -> Lived:
+        """What was in sight at a turn, and `text` as `source` would have acted there, to be imitated.
+
+        `possible` are the actions that a reply was held to; empty where it was free, so that all of `text` is said.
+        """
         seen = self._pieces[slice(*self._asked[number])]
-        shown = [*map(_context, seen), Piece(origin=Origin.DEMONSTRATED, ids=self._layout.said(text))]
+        shown = [*map(_context, seen), *self._layout.named(text, possible)]
         episode = Episode(id=f"{group}/{number}/instead", rendered=_rendered(shown), acted=())
         return Lived(episode=episode, world=world, group=group, source=source)
 

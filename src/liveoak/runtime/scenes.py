@@ -15,7 +15,7 @@ from liveoak.learning.distilling import looking_back
 from liveoak.learning.lived import Lived
 from liveoak.learning.transcript import Layout, Transcript
 from liveoak.records import Sampling
-from liveoak.signals import Source, advice
+from liveoak.signals import advice, advisor
 from liveoak.worlds import Choices, Step, World, scale_of
 
 MOST_ADVISED = 4
@@ -70,6 +70,8 @@ class Scene:
         self._deeds: list[Deed] = []
         self._possible: list[Sequence[str]] = []
         """What each turn could choose from; empty where the world lists nothing."""
+        self._held: list[Sequence[str]] = []
+        """What each reply was held to; empty where it was free."""
         self._score = 0.0
         self._sight = 0
         self.seen = ""
@@ -91,9 +93,8 @@ class Scene:
         seed = int.from_bytes(hashlib.blake2b(key, digest_size=7).digest(), "big")
         listed = self._listed()
         self._possible.append(listed)
-        if acting == "freely":
-            listed = ()
-        pattern = "|".join(re.escape(action) for action in listed) or None
+        self._held.append(() if acting == "freely" else listed)
+        pattern = "|".join(re.escape(action) for action in self._held[-1]) or None
         sampling = Sampling(temperature=1.0, max_tokens=longest, seed=seed, pattern=pattern)
         return Request(ids=self._transcript.prompt, slot=slot, sampling=sampling)
 
@@ -161,7 +162,7 @@ class Scene:
 
     def _advised(self, transcript: Transcript, lived: Lived) -> tuple[Lived, tuple[Lived, ...]]:
         """The episode with whether each turn heeded what was named for it, and those that did not."""
-        source = Source(author=self._world.name, kind="advice")
+        source = advisor(self._world.name)
         heeded: dict[str, bool] = {}
         missed: list[tuple[int, str]] = []
         for place, (deed, action) in enumerate(zip(self._deeds, advice(self._possible, self._answers()), strict=True)):
@@ -172,7 +173,14 @@ class Scene:
                 missed.append((place, action))
         acted = tuple(replace(turn, heeded=heeded.get(turn.turn)) for turn in lived.episode.acted)
         return replace(lived, episode=replace(lived.episode, acted=acted)), tuple(
-            transcript.instead(place, action, world=self._world.name, group=str(self.seed), source=source)
+            transcript.instead(
+                place,
+                action,
+                possible=self._held[place],
+                world=self._world.name,
+                group=str(self.seed),
+                source=source,
+            )
             for place, action in missed[-MOST_ADVISED:]
         )
 

@@ -4,7 +4,7 @@ Knows records alone. Knows nothing of models, losses or where the record came fr
 (log-probabilities, values, divergences) comes in as numbers.
 """
 
-from liveoak.signals.advice import advice
+from liveoak.signals.advice import advice, advisor, heeded
 from liveoak.signals.answers import Answer, answers
 from liveoak.signals.balance import Balance, BalanceSettings
 from liveoak.signals.boilerplate import Boilerplate, BoilerplateSettings
@@ -45,10 +45,12 @@ __all__ = [
     "Try",
     "advantages",
     "advice",
+    "advisor",
     "answers",
     "demonstrations",
     "distillation",
     "episode_of",
+    "heeded",
     "imitation",
     "informed",
     "learnability",

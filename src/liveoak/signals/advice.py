@@ -5,6 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from liveoak.records import Credit
+from liveoak.signals.demonstrations import Source
+from liveoak.signals.episode import Episode
+
+
+def advisor(world: str) -> Source:
+    """Whom the advice of a world's answers is from, when it is asked how far to believe it."""
+    return Source(author=world, kind="advice")
+
 
 def advice(possible: Sequence[Sequence[str]], answers: Sequence[str]) -> tuple[str | None, ...]:
     """For each turn, the action that an answer named for it; None where none did.
@@ -21,6 +30,20 @@ def advice(possible: Sequence[Sequence[str]], answers: Sequence[str]) -> tuple[s
                 named[turn] = named[turn] or found
                 break
     return tuple(named)
+
+
+def heeded(episode: Episode, weight: float = 1.0) -> Credit:
+    """Credit `weight` on what the agent did as the world's answer named, 0 elsewhere: `advice` of those turns.
+
+    Of turns that did otherwise, what was named is imitated. If it were of them alone, nothing would hold what is
+    right by now, and the fewer turns are wrong, the more each would weigh.
+    """
+    weights = [0.0] * len(episode.rendered.ids)
+    for turn in episode.acted:
+        if turn.heeded:
+            for place in turn.places:
+                weights[place] = weight
+    return Credit(signal="advice", weights=tuple(weights))
 
 
 def _first(actions: Sequence[str], answer: str) -> str | None:
