@@ -28,13 +28,15 @@ from liveoak.lab.recipes import PARAGRAPHS, plain_reading
 from liveoak.lab.results import Figure, Results, figure_over, new_results
 from liveoak.learning.recipe import Recipe
 from liveoak.learning.windows import windows
-from liveoak.records import Lesson
+from liveoak.records import Effort, Lesson
 
 if TYPE_CHECKING:
     from liveoak.adapters import Slot
 
 WINDOW = 160
 """Tokens that are read at once, and that an arm with text in sight may keep."""
+EFFORT: Effort = "high"
+"""Of the lesson: what a book says in passing is learned at no other."""
 
 
 def experiment(order: Order) -> Results:
@@ -94,7 +96,7 @@ def run(
     tell: Callable[[str], None] = lambda line: None,
 ) -> dict[str, dict[str, float]]:
     """Figures of each arm, passage by passage. Finished arms are reused; one that fails is recorded."""
-    lesson = Lesson(id="article", topic=passages[0].title, source=text, effort="low")
+    lesson = Lesson(id="article", topic=passages[0].title, source=text, effort=EFFORT)
 
     def asked(slot: Slot | None, context: Callable[[str], str] = nothing) -> dict[str, float]:
         found = [examined(bench, slot, passage.questions, context) for passage in passages]

@@ -40,6 +40,20 @@ OUTER = (
         threshold=0.0,
     ),
     Metric(
+        key="recall_high_after_over_before",
+        unit="share",
+        better="higher",
+        description="the same difference in recall where both study at effort high",
+        threshold=0.0,
+    ),
+    Metric(
+        key="logprob_high_after_over_before",
+        unit="nats/token",
+        better="higher",
+        description="the same difference in the log-probability of true answers where both study at effort high",
+        threshold=0.0,
+    ),
+    Metric(
         key="recall_before_over_open",
         unit="share",
         better="higher",
@@ -57,6 +71,14 @@ OUTER = (
         unit="share",
         better="higher",
         description="recall with the book closed, after a lesson at effort high, over the frozen prior's with it open",
+        threshold=0.9,
+    ),
+    Metric(
+        key="recall_high_after_over_open",
+        unit="share",
+        better="higher",
+        description="the same after the outer loop, over the frozen prior's with it open",
+        threshold=0.9,
     ),
     Metric(
         key="recall_over_truncated",

@@ -3,7 +3,8 @@ and what does the outer loop add?
 
 Slow weights are trained on the training selection alone; every figure is of passages of the other selection, which
 neither the outer loop nor whoever chose its settings has seen. All arms that write weights take the same number of
-optimizer steps on a passage, but for one: a lesson as users give it, with as many as it asks for at effort high.
+optimizer steps on a passage, but for two: a lesson as users give it, with as many as it asks for at effort high, and
+the same from the slow weights.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 CLOSED, OPEN = "frozen, closed book", "frozen, open book"
 READ, IMPLIED, PICKED = "raw text", "own implications", "own implications, best of three by the exam"
 LARGER = "lessons of a larger model"
-SHIPPED = "a lesson at effort high"
+SHIPPED, BOTH = "a lesson at effort high", "after the outer loop, a lesson at effort high"
 BEFORE, AFTER, UNREAD = "before the outer loop", "after the outer loop", "after, nothing learned"
 BUDGET = 64
 """Tokens of context that arms with something before the question have: less than half of a passage."""
@@ -124,6 +125,7 @@ class Sitting:
         passage = self._passage
         read = plain_reading(STUDIED)
         source = Lesson(id="unused", topic=passage.title, source=passage.text)
+        high = replace(source, effort="high")
         bare = {
             CLOSED: lambda: self._asked(None),
             OPEN: lambda: self._asked(None, lambda question: passage.text),
@@ -131,7 +133,8 @@ class Sitting:
         ours = {
             BEFORE: lambda: self._studied(source, STUDIED, None),
             AFTER: lambda: self._studied(source, STUDIED, self._slow),
-            SHIPPED: lambda: self._studied(replace(source, effort="high"), Recipe(), None, steps=None),
+            SHIPPED: lambda: self._studied(high, STUDIED, None, steps=None),
+            BOTH: lambda: self._studied(high, STUDIED, self._slow, steps=None),
         }
         if self._edited:
             larger = replace(source, statements=tuple(self._edited))
@@ -176,12 +179,18 @@ class Sitting:
 def headline(found: Mapping[str, Mapping[int, Mapping[str, float]]]) -> dict[str, Figure]:
     """What the outer loop adds, and how far learning comes towards reading."""
     figures: dict[str, Figure] = {}
-    for key, gain in (("recall", "recall_after_over_before"), ("gold_logprob", "logprob_after_over_before")):
-        both = _both(found, AFTER, BEFORE)
-        if both:
-            ours, theirs = ([found[name][place][key] for place in both] for name in (AFTER, BEFORE))
-            figures |= figure_of(gain, paired_bootstrap(ours, theirs))
-    shares = {BEFORE: "recall_before_over_open", AFTER: "recall_after_over_open", SHIPPED: "recall_high_over_open"}
+    for after, before, when in ((AFTER, BEFORE, ""), (BOTH, SHIPPED, "high_")):
+        for key, told in (("recall", "recall"), ("gold_logprob", "logprob")):
+            both = _both(found, after, before)
+            if both:
+                ours, theirs = ([found[name][place][key] for place in both] for name in (after, before))
+                figures |= figure_of(f"{told}_{when}after_over_before", paired_bootstrap(ours, theirs))
+    shares = {
+        BEFORE: "recall_before_over_open",
+        AFTER: "recall_after_over_open",
+        SHIPPED: "recall_high_over_open",
+        BOTH: "recall_high_after_over_open",
+    }
     for name, share in shares.items():
         both = _both(found, name, OPEN)
         ours, theirs = ([found[one][place]["recall"] for place in both] for one in (name, OPEN))

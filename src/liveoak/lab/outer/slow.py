@@ -16,14 +16,12 @@ if TYPE_CHECKING:
     from liveoak.runtime.training.orders import TrainOrder
 
 
-ROUNDS = 10
+ROUNDS = 48
+"""As many as an hour of one core has room for."""
 STEPS = 12
 """Of a study, in the outer loop and in what is reported of it: half of what a passage takes at medium effort."""
-
-
-STUDIED = Recipe(activated=False, depth=1, turned=False)
-"""How every arm studies. Slow weights change every token, and so do those that they are compared with; steps are those
-that the usual ways of training take."""
+STUDIED = Recipe()
+"""How lessons are studied, before the outer loop and after it: as users' are. Slow weights have the same form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +58,9 @@ def _texts_order(prior: str, file: Path, *, quick: bool) -> TrainOrder:
         begin=False,
         note_room=64,
         examined=1,
+        rank=STUDIED.rank,
+        depth=STUDIED.depth,
+        activated=STUDIED.activated,
     )
 
 
