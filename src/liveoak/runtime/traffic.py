@@ -48,6 +48,10 @@ LIVED = "lived"
 _SAID = (Origin.ACTED, Origin.DEMONSTRATED)
 
 
+class _Diverged(LearningError):
+    """An update that these sessions made."""
+
+
 class Traffic:
     """Harvests the record of one agent. One harvest at a time; whoever calls sees to that."""
 
@@ -72,31 +76,51 @@ class Traffic:
         """Learn from the sessions of which something was said that no harvest has taken yet, those first that have
         waited longest, and no more than the setting `harvest_sessions` of them.
 
-        What it took it took for good, whether the gate kept or refused what came of it. A harvest that fails took
-        nothing, but for feedback that no token can be credited for, which would teach nothing the next time either.
+        What it took it took for good, whether the gate kept or refused what came of it. Where the update diverges,
+        half of the sessions are tried, and half of those. A harvest that fails took nothing, but for feedback that
+        would fail the next time too and keep all others waiting: one session's that diverges by itself, and feedback
+        that no token can be credited for.
 
         Raises:
-            LearningError: feedback that no token could be credited for, or an update that diverged.
+            LearningError: feedback that no token could be credited for, or one session whose update diverged.
             Conflict: what is served changed meanwhile.
             StorageError: the new version could not be written.
         """
-        on_progress(Progress(stage="read", done=0, total=1))
-        waiting = self._experience.unharvested(self._settings.agent)
-        lived: dict[str, list[Lived]] = {}
-        taken: list[str] = []
-        while waiting and len(lived) < self._settings.harvest_sessions:
-            session = next(iter(waiting))
-            taken += waiting.pop(session)
-            if found := self._lived(session):
-                lived[session] = found
+        most = self._settings.harvest_sessions
+        while True:
+            on_progress(Progress(stage="read", done=0, total=1))
+            waiting = self._experience.unharvested(self._settings.agent)
+            lived: dict[str, list[Lived]] = {}
+            taken: list[str] = []
+            while waiting and len(lived) < most:
+                session = next(iter(waiting))
+                taken += waiting.pop(session)
+                if found := self._lived(session):
+                    lived[session] = found
+            if not lived:
+                self._experience.finish_harvest(taken)
+                version = self._chain.current().id
+                return Harvest(sessions=(), left=0, version=version, credited={}, refused=(), proof=None)
+            try:
+                return replace(self._carry_out(lived, taken, author, learning, on_progress), left=len(waiting))
+            except _Diverged:
+                if len(lived) == 1:
+                    self._experience.finish_harvest(taken)
+                    raise
+                most = len(lived) // 2
+
+    def _carry_out(
+        self,
+        lived: dict[str, list[Lived]],
+        taken: Sequence[str],
+        author: str,
+        learning: LearnerSettings,
+        on_progress: OnProgress,
+    ) -> Harvest:
         parent = self._chain.current()
-        if not lived:
-            self._experience.finish_harvest(taken)
-            return Harvest(sessions=(), left=0, version=parent.id, credited={}, refused=(), proof=None)
         lessons = [self._enter(session, author) for session in lived]
         try:
-            done = self._learn(lived, lessons, parent, taken, learning, on_progress)
-            return replace(done, left=len(waiting))
+            return self._learn(lived, lessons, parent, taken, learning, on_progress)
         except Exception as error:  # the border: whatever broke it, its lessons have ended
             for lesson in lessons:
                 # Where the record itself is what failed, the caller hears the first error.
@@ -124,6 +148,8 @@ class Traffic:
             teacher = self._teacher(learning) if learning.distillation else None
             learner = Learner(self._engine, learning, slot=slot, teacher=teacher, anchors=self._anchors)
             report = learner.learn(episodes, stale=True)
+        except LearningError as error:
+            raise _Diverged(f"learning from {', '.join(map(repr, lived))}: {error}") from error
         finally:
             slot.freeze()
         if not report.steps:
