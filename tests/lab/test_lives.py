@@ -38,7 +38,21 @@ def rising(until: int, life: Life, best: float = 1.0) -> dict[str, float]:
     return scores | {"exam@0": 0.0, f"exam@{life.episodes}": best, "cell_seconds": 1.0}
 
 
-def test_the_ratio_is_that_of_the_worst_world_that_carries_its_dynamics(
+def test_what_somebody_else_did_is_held_to_the_goal_and_no_part_of_its_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def made(arm: str, life: Life) -> dict[str, float]:
+        slow = arm != "both" or life.world == "nim"
+        return rising(240 if slow else 32, life)
+
+    results = run(bits, made, tmp_path, monkeypatch)
+    assert results.config["unsolved"] == []
+    assert results.arms["nim, both"]["episodes_ratio"].value == 1
+    assert not results.config["claims"]["nim: both need at most half the episodes of reward alone"]
+    assert results.metrics["episodes_ratio_both_vs_reward"].value < 0.5
+
+
+def test_the_ratio_is_that_of_the_worst_world_whose_answers_say_what_would_have_been_right(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def made(arm: str, life: Life) -> dict[str, float]:

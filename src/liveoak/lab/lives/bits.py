@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from liveoak.lab.intervals import Interval
 from liveoak.lab.lives.curves import threshold_between
@@ -36,6 +36,7 @@ PEER = "trl grpo"
 OURS = ("reward", "transition", "both", "selected", "naive")
 PARTS_OF_BOTH = ("foretold", "advice")
 """Arms of worlds whose observations say what would have been right."""
+Carried = Literal["names", "shows"]
 TOGETHER = 16
 """Episodes of a round. With few, it is what they tell that is scarce, and not steps."""
 STEPS, PASSES, REPLAY = 4, 4, 1.0
@@ -51,9 +52,9 @@ class Place:
     world: str
     options: Mapping[str, Any]
     episodes: int = 640
-    carries: bool = False
-    """Whether observations say what would have been right, which an outcome does not: of the agent's own actions, or
-    of somebody else's."""
+    carries: Carried | None = None
+    """What observations say that an outcome does not: what would have been right instead (`names`), or what somebody
+    else did, elsewhere than the agent (`shows`). Both are held to the goal; its figure is of those that name it."""
     one_turn: bool = False
     """Whether an episode is one action, which the peer can do."""
     ruled: bool = True
@@ -71,9 +72,9 @@ class Place:
 NIM = {"heaps": 3, "stones": 2, "opponent": "perfect", "record": True}
 HOUSE, TRIP = {"rooms": 6, "doors": 3}, {"miles": 1, "tools": 8}
 PLACES = (
-    Place(name="rooms", world="rooms", options={**HOUSE, "advice": True}, carries=True),
-    Place(name="journey", world="journey", options={**TRIP, "advice": True}, carries=True),
-    Place(name="nim", world="nim", options=NIM, episodes=320, carries=True, ruled=False),
+    Place(name="rooms", world="rooms", options={**HOUSE, "advice": True}, carries="names"),
+    Place(name="journey", world="journey", options={**TRIP, "advice": True}, carries="names"),
+    Place(name="nim", world="nim", options=NIM, episodes=320, carries="shows", ruled=False),
     Place(name="rooms without advice", world="rooms", options=HOUSE, episodes=480),
     Place(name="bandit", world="bandit", options={"pulls": 1}, episodes=320, one_turn=True),
 )
@@ -122,6 +123,7 @@ def experiment(order: Order) -> Results:
     thresholds = {place.name: _threshold(place, seeds) for place in PLACES}
     arms = figures_by_arm(table, thresholds)
     ratios: dict[str, Interval] = {}
+    named: dict[str, Interval] = {}
     unsolved: list[str] = []
     for place in PLACES:
         world, threshold = place.name, thresholds[place.name]
@@ -136,19 +138,20 @@ def experiment(order: Order) -> Results:
             if arm == "both" and place.carries and taken is not None:
                 ratios[world] = taken
                 if not any(reached(cell, threshold)[1] for cell in (*ours.values(), *theirs.values())):
+                    # The ratio is that of two whole lives, and says nothing.
                     unsolved.append(world)
-    # Where nobody gets there, the ratio is that of two whole lives, and says nothing.
-    measured = {world: taken for world, taken in ratios.items() if world not in unsolved}
+                elif place.carries == "names":
+                    named[world] = taken
     return finished(
         "lab-bits",
         order,
         done,
-        metrics=_headline(measured, table),
+        metrics=_headline(named, table),
         arms=arms,
         config={
             "threshold_share": SHARE,
             "thresholds": thresholds,
-            "worst_world": _worst(measured),
+            "worst_world": _worst(named),
             "unsolved": unsolved,
         },
         claims=_claims(table, ratios),
