@@ -6,7 +6,7 @@ import pytest
 
 from liveoak.errors import BadSettings
 from liveoak.learning.outer.pricing import Account, Prices, Spend
-from liveoak.learning.outer.tools import GRADED, LEARN, NOTE, PLAIN, SKIP, Notes, meant
+from liveoak.learning.outer.tools import Notes
 
 SPENDS = (Spend(verb="learn", tokens=10), Spend(verb="note", tokens=20), Spend(verb="skip", tokens=0))
 
@@ -41,13 +41,6 @@ def test_what_was_done_is_counted():
 def test_prices_that_make_no_sense_are_refused(wrong: dict[str, float]):
     with pytest.raises(BadSettings, match="expected prices >= 0"):
         Prices(**wrong)
-
-
-def test_a_reply_means_the_act_that_it_names_and_else_nothing():
-    assert meant("learn", PLAIN) is LEARN
-    assert meant(" note\n", PLAIN) is NOTE
-    assert meant("learn everything", PLAIN) is SKIP
-    assert meant("learn high", GRADED).effort == "high"
 
 
 def test_notes_take_what_fits_and_stand_before_a_question():

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from small_life import QUICK, WIDE, lesson, user
-from tiny_priors import tiny_engine
+from tiny_priors import TOKENIZER, tiny_engine
 
 from liveoak.adapters import digest
 from liveoak.config import GateSettings, Settings
@@ -167,7 +167,7 @@ def test_a_life_whose_workers_all_die_is_a_failure_of_its_round_and_exams_are_al
         with pytest.raises(LearningError, match="2 of 2 exams were not sat: Conflict: prior 'scratch' has fingerprint"):
             far.accounts(training.outer.slow, "random", range(2))
         with pytest.raises(LearningError, match="no gradient to average over 1 tasks: Conflict"):
-            far.gradient(training.outer.slow, ACTS)
+            far.gradient(training.outer.slow, ACTS, 0)
         (lot, *_) = far.lots(training.outer.slow, [0], 0.0)
         assert lot.accounts == () and lot.failures[0].startswith("stream 0: Conflict")
 
@@ -188,14 +188,14 @@ def test_texts_are_studied_with_more_effort_or_less():
     assert is_taught(source("ledger", **LEDGER))
     assert not is_taught(Pages())
     assert not is_taught(source("handbook", facts=4))
-    assert [act.text for act in ORDER.living(False).acts] == [
+    assert [act.text for act in ORDER.living(False, TOKENIZER).acts] == [
         "learn low",
         "learn medium",
         "learn high",
         "note",
         "skip",
     ]
-    assert (ORDER.living(False).steps, ORDER.living(True).steps) == (None, 24)
+    assert (ORDER.living(False, TOKENIZER).steps, ORDER.living(True, TOKENIZER).steps) == (None, 24)
 
 
 def test_only_worlds_of_pages_and_questions_are_trained_in():

@@ -70,6 +70,13 @@ def train(
         int | None,
         typer.Option(help="Texts: steps of a study (as effort and length ask).", show_default=False),
     ] = None,
+    called: Annotated[
+        bool,
+        typer.Option("--called", help="Acts are calls of the served tools; any other reply passes over."),
+    ] = False,
+    anchor: Annotated[
+        float, typer.Option(help="Weight of staying the prior on everyday prompts, with the tools and without.")
+    ] = 0.0,
     rate: Annotated[float, typer.Option(help="Learning rate of the slow weights.")] = 4e-4,
     rank: Annotated[int, typer.Option(help="Rank of the slow weights.")] = 16,
     depth: Annotated[float, typer.Option(help="Share of the layers that they change, the upper ones.")] = 1.0,
@@ -78,8 +85,14 @@ def train(
     ] = False,
     begin: Annotated[
         bool | None,
-        typer.Option("--begin/--no-begin", help="Imitate somebody mediocre first (for `scratch`).", show_default=False),
+        typer.Option(
+            "--begin/--no-begin", help="Imitate somebody mediocre first (`scratch`, --called).", show_default=False
+        ),
     ] = None,
+    begin_steps: Annotated[int, typer.Option(help="Steps of that.")] = 60,
+    begin_skill: Annotated[
+        float, typer.Option(help="How often whoever is imitated knows what the exam asks about.")
+    ] = 0.0,
     window: Annotated[
         int | None, typer.Option(help="Most tokens of a prompt (448; 1024 for texts).", show_default=False)
     ] = None,
@@ -144,11 +157,15 @@ def train(
             crowds=crowds,
             graded=graded,
             steps=steps,
+            called=called,
+            anchor=anchor,
             rate=rate,
             rank=rank,
             depth=depth,
             activated=activated,
-            begin=prior == "scratch" if begin is None else begin,
+            begin=called or prior == "scratch" if begin is None else begin,
+            begin_steps=begin_steps,
+            begin_skill=begin_skill,
             window=window,
             note_room=note_room,
             examined=examined,

@@ -14,7 +14,7 @@ from functools import lru_cache
 from liveoak.errors import UserError
 from liveoak.learning.lived import Lived
 from liveoak.priors import ChatTokenizer
-from liveoak.records import Message, Origin, Rendered, Span
+from liveoak.records import Message, Origin, Rendered, Span, ToolSpec
 from liveoak.signals import Acted, Episode, Source
 
 CARRIED = 0.5
@@ -31,10 +31,11 @@ class Piece:
 
 
 class Layout:
-    """How one tokenizer writes what stands around observations and actions. Kept, since worlds repeat themselves."""
+    """How one tokenizer writes what stands around observations and actions, with the tools that the agent is shown.
+    Kept, since worlds repeat themselves."""
 
-    def __init__(self, tokenizer: ChatTokenizer) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, tokenizer: ChatTokenizer, tools: Sequence[ToolSpec] = ()) -> None:
+        self._tokenizer, self._tools = tokenizer, tuple(tools)
         self.opening = lru_cache(4096)(self._opening)
         self.following = lru_cache(4096)(self._following)
         self.end = self._end()
@@ -55,15 +56,18 @@ class Layout:
         return tuple(found)
 
     def _opening(self, instructions: str, seen: str) -> tuple[Piece, ...]:
-        """Instructions, the first observation, and what opens the agent's turn."""
-        messages = [Message(role="system", content=instructions), Message(role="user", content=seen)]
-        rendered = self._tokenizer.render(messages, add_generation_prompt=True, origins=[None, Origin.OBSERVED])
+        """Instructions if there are any, the first observation, and what opens the agent's turn."""
+        told = [Message(role="system", content=instructions)] if instructions else []
+        messages = [*told, Message(role="user", content=seen)]
+        origins = [*(None for _ in told), Origin.OBSERVED]
+        rendered = self._tokenizer.render(messages, self._tools, add_generation_prompt=True, origins=origins)
         return _pieces(rendered, 0)
 
     def _following(self, seen: str) -> tuple[Piece, ...]:
         """What comes between the end of one turn of the agent and its next word."""
         messages = [_ASKED, _REPLIED, Message(role="user", content=seen)]
-        rendered = self._tokenizer.render(messages, add_generation_prompt=True, origins=[None, None, Origin.OBSERVED])
+        origins = [None, None, Origin.OBSERVED]
+        rendered = self._tokenizer.render(messages, self._tools, add_generation_prompt=True, origins=origins)
         return _pieces(rendered, max(span.end for span in rendered.spans if span.origin is Origin.ACTED))
 
     def _end(self) -> tuple[int, ...]:

@@ -8,8 +8,8 @@ al. 2017, Nichol et al. 2018).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from liveoak.errors import LearningError
 from liveoak.learning.adam import AdamSettings
 from liveoak.learning.crediting import credited
 from liveoak.learning.lived import by_window
-from liveoak.learning.objective import Example
+from liveoak.learning.objective import ANCHOR, Example
 from liveoak.learning.outer.exam import answer_example
 from liveoak.learning.outer.life import Outcome
 from liveoak.learning.outer.pricing import Account, Prices
@@ -75,7 +75,7 @@ def lot_of(
         failures += [done.silent] if done.silent else []
         for one, credit in zip(lived, done.credits, strict=True):
             example = credited(one.episode.rendered, credit, one.episode.acted)
-            acts += by_window(one, example) if example is not None else []
+            acts += map(_trimmed, by_window(one, example)) if example is not None else []
     return Lot(
         acts=tuple(acts),
         exams=_exams(engine, outcomes) if exams else None,
@@ -98,13 +98,22 @@ def exams_together(lots: Sequence[Lot]) -> Gradient | None:
     )
 
 
-def gradient_of(engine: Engine, slot: Slot, acts: Sequence[Example]) -> Gradient:
-    """Of the acts' objective at `slot`, whose weights and optimizer are not changed.
+def _trimmed(example: Example) -> Example:
+    """Without tokens after which nothing has credit."""
+    return replace(example, ids=example.ids[: example.wanted[-1] + 1])
+
+
+def gradient_of(
+    engine: Engine, slot: Slot, acts: Sequence[Example], held: Sequence[Example] = (), anchor: float = 0.0
+) -> Gradient:
+    """Of the acts' objective at `slot`, whose weights and optimizer are not changed. `held` are anchors, of weight
+    `anchor`.
 
     Raises:
         LearningError: no act has credit.
     """
-    found = _gradients(engine, [(slot, sorted(acts, key=lambda example: example.ids))])[0]
+    examples = sorted([*acts, *held], key=lambda example: example.ids)
+    found = _gradients(engine, [(slot, examples)], {ANCHOR: anchor})[0]
     if isinstance(found, LearningError):
         raise found
     return found
@@ -112,7 +121,7 @@ def gradient_of(engine: Engine, slot: Slot, acts: Sequence[Example]) -> Gradient
 
 def _exams(engine: Engine, outcomes: Sequence[Outcome]) -> Exams | None:
     asked = [(one.fast, _answers(engine, one)) for one in outcomes if one.fast is not None and one.failure is None]
-    found = [one for one in _gradients(engine, asked) if isinstance(one, Gradient)]
+    found = [one for one in _gradients(engine, asked, {}) if isinstance(one, Gradient)]
     if not found:
         return None
     return Exams(
@@ -131,9 +140,11 @@ def _answers(engine: Engine, one: Outcome) -> list[Example]:
     return sorted(examples, key=lambda example: example.ids)
 
 
-def _gradients(engine: Engine, wanted: Sequence[tuple[Slot, list[Example]]]) -> list[Gradient | LearningError]:
+def _gradients(
+    engine: Engine, wanted: Sequence[tuple[Slot, list[Example]]], alphas: Mapping[str, float]
+) -> list[Gradient | LearningError]:
     strides = [
-        Stride(update=Update(engine, slot, {}, AdamSettings()), examples=examples, rate=0.0)
+        Stride(update=Update(engine, slot, alphas, AdamSettings()), examples=examples, rate=0.0)
         for slot, examples in wanted
     ]
     try:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from liveoak.adapters import Slot
 from liveoak.engine import Completion, Decoder, Engine, Request
@@ -20,7 +20,7 @@ from liveoak.learning.lived import Lived
 from liveoak.learning.objective import Example
 from liveoak.learning.outer.exam import Asked, Mark, sit
 from liveoak.learning.outer.pricing import Account, Spend
-from liveoak.learning.outer.tools import PLAIN, Act, Notes, meant
+from liveoak.learning.outer.tools import PLAIN, SKIP, Act, Choice, Form, Notes, Words
 from liveoak.learning.recipe import Recipe
 from liveoak.learning.study import Assignment, Study
 from liveoak.learning.transcript import Layout, Transcript
@@ -49,7 +49,9 @@ class LifeSettings:
     """How lives are lived."""
 
     acts: tuple[Act, ...] = PLAIN
+    form: Form = field(default_factory=Words)
     instructions: str = "learn, note or skip."
+    """Before the first entry of a page; empty: nothing but the tools of the form."""
     window: int = 448
     """Most tokens of a prompt."""
     note_room: int = 48
@@ -129,8 +131,8 @@ class Lives:
         """`damage` tells what a slot has cost the prior, in nats per token of general text."""
         self.engine, self.decoder, self.settings = engine, decoder, settings
         self._recipe, self._anchors, self._damage, self._seed = recipe, anchors, damage, seed
-        self._layout = Layout(engine.tokenizer)
-        self._pattern = "|".join(re.escape(act.text) for act in settings.acts)
+        self._layout = Layout(engine.tokenizer, settings.form.tools)
+        self._choice = Choice(settings.acts, settings.form)
 
     def live(self, cast: Sequence[Cast], slow: Slot | None, policy: Policy | None = None) -> list[Outcome]:
         """One life each, to the end. With a `policy`, it acts in the agent's place and is recorded as demonstrated."""
@@ -161,15 +163,27 @@ class Lives:
         reading = [life for life in lives if page < len(life.cast.material.parts)]
         for place in range(max(len(life.cast.material.parts[page]) for life in reading)):
             here = [life for life in reading if place < len(life.cast.material.parts[page])]
-            for life, reply in zip(here, self._acted(here, page, place, slow, policy), strict=True):
-                self._take(life, page, place, reply)
+            if policy is None:
+                pattern = self._choice.pattern
+                asked = [self._request(life, page, place, slow, pattern) for life in here]
+                for life, reply in zip(here, self.decoder.generate(asked), strict=True):
+                    self._act(life, page, place, reply)
+            else:
+                self._show(here, page, place, [policy(self._sight(life, page, place)) for life in here])
 
-    def _acted(
-        self, lives: Sequence[_Life], page: int, place: int, slow: Slot | None, policy: Policy | None
-    ) -> Sequence[Completion | Act]:
-        if policy is not None:
-            return [policy(self._sight(life, page, place)) for life in lives]
-        return self.decoder.generate([self._request(life, page, place, slow) for life in lives])
+    def _show(self, lives: Sequence[_Life], page: int, place: int, acts: Sequence[Act]) -> None:
+        """Somebody acts in the agent's place. Where no words tell an act, it is left to the prior to say some."""
+        form = self.settings.form
+        free = [life for life, act in zip(lives, acts, strict=True) if not form.begins(act)]
+        asked = [self._request(life, page, place, None, self._choice.others) for life in free]
+        spoken = iter(self.decoder.generate(asked))
+        for life, act in zip(lives, acts, strict=True):
+            if begins := form.begins(act):
+                entry = life.cast.material.parts[page][place].text
+                life.transcript.demonstrate(begins + form.rest(act, entry))
+                self._take(life, page, place, act)
+            else:
+                self._act(life, page, place, next(spoken))
 
     def _sight(self, life: _Life, page: int, place: int) -> Sight:
         material = life.cast.material
@@ -178,12 +192,13 @@ class Lives:
         asked = _asked(entry, material)
         return Sight(announced=material.announced, entry=entry, acts=self.settings.acts, asked=asked, chance=chance)
 
-    def _request(self, life: _Life, page: int, place: int, slow: Slot | None) -> Request:
+    def _request(self, life: _Life, page: int, place: int, slow: Slot | None, pattern: str) -> Request:
+        form = self.settings.form
         sampling = Sampling(
             temperature=1.0,
-            max_tokens=max(len(self._layout.said(act.text)) for act in self.settings.acts) + 1,
+            max_tokens=max(len(self._layout.said(form.begins(act))) for act in self.settings.acts) + 1,
             seed=self._chance(life, page, place),
-            pattern=self._pattern,
+            pattern=pattern,
         )
         return Request(ids=life.transcript.prompt, slot=slow, sampling=sampling)
 
@@ -191,17 +206,21 @@ class Lives:
         key = f"{self._seed}/{life.cast.stream}/{life.cast.number}/{page}/{place}".encode()
         return int.from_bytes(hashlib.blake2b(key, digest_size=7).digest(), "big")
 
-    def _take(self, life: _Life, page: int, place: int, reply: Completion | Act) -> None:
+    def _act(self, life: _Life, page: int, place: int, reply: Completion) -> None:
+        """The agent chose: its are the tokens that tell its act from others, and what is left of it is scaffold."""
+        act = self._choice.meant(reply.text)
+        entry = life.cast.material.parts[page][place]
+        rest = self.engine.tokenizer.encode(self.settings.form.rest(act, entry.text))
+        ids = tuple(token.id for token in reply.drawn)
+        left = [self._choice.left(self.engine.tokenizer.decode(ids[:count])) for count in range(len(ids) + 1)]
+        told = [now < before and not one.forced for one, (before, now) in zip(reply.drawn, pairwise(left), strict=True)]
+        chosen = (*told, *(False for _ in rest))
+        logprobs = (*(one.logprob for one in reply.drawn), *(0.0 for _ in rest))
+        life.transcript.act(turn_of(page, place), (*ids, *rest), logprobs, chosen)
+        self._take(life, page, place, act)
+
+    def _take(self, life: _Life, page: int, place: int, act: Act) -> None:
         parts = life.cast.material.parts
-        if isinstance(reply, Act):
-            act = reply
-            life.transcript.demonstrate(act.text)
-        else:
-            act = meant(reply.text, self.settings.acts)
-            ids = tuple(token.id for token in reply.drawn)
-            forced = [token.forced for token in reply.drawn]
-            logprobs = tuple(0.0 if token.forced else token.logprob for token in reply.drawn)
-            life.transcript.act(turn_of(page, place), ids, logprobs, [not one for one in forced])
         self._carry_out(life, parts[page][place], act)
         last = place + 1 == len(parts[page])
         over = last and page + 1 == len(parts)
@@ -213,7 +232,7 @@ class Lives:
         tokens = len(self.engine.tokenizer.encode(entry.text))
         life.tokens += tokens
         if act.verb == "note" and not life.notes.take(entry.text, tokens):
-            act = meant("", self.settings.acts)
+            act = SKIP
         life.acts.append(act.text)
         life.spends.append(Spend(verb=act.verb, tokens=tokens if act.verb != "skip" else 0))
         life.useful += act.verb != "skip" and _asked(entry, life.cast.material)

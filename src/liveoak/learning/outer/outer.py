@@ -97,7 +97,8 @@ class Outer:
             yield Gradient(
                 flat=self.settings.exam * exams.flat, losses=exams.losses, credited=0, processed=exams.processed
             )
-        for _ in range(self.settings.passes):
+        parts, passes = self.settings.parts, self.settings.passes
+        for number in range(self.done * passes, (self.done + 1) * passes):
             rng.shuffle(acts)
-            for start in range(min(self.settings.parts, len(acts))):
-                yield self._work.gradient(self.slow, acts[start :: self.settings.parts])
+            for start in range(min(parts, len(acts))):
+                yield self._work.gradient(self.slow, acts[start::parts], number * parts + start)

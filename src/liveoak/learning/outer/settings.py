@@ -25,6 +25,8 @@ class OuterSettings:
     """Off: every entry is learned, and the slow weights learn from the exam alone how a study begins best."""
     exam: float = 0.0
     """Weight of making the exam's true answers likelier where a study ends, against a weight of 1 for the acts."""
+    anchor: float = 0.0
+    """Weight of staying the prior where it is held (`anchoring.Anchors`), in every step along the acts."""
     crowds: bool = True
     """Whether learning an entry pays for what it took from the others (`worth.Crowding`)."""
     rewarded: RewardSettings = field(default_factory=lambda: RewardSettings(discount=0.0))
@@ -37,10 +39,10 @@ class OuterSettings:
             and self.lives >= compared
             and min(self.parts, self.passes) >= 1
             and self.rate > 0
-            and self.exam >= 0
+            and min(self.exam, self.anchor) >= 0
             and (self.decides or self.exam)
         ):
             raise BadSettings(
-                f"{self!r}: expected streams, parts and passes >= 1, lives >= {compared}, rate > 0, exam >= 0, and "
-                "exam > 0 where nothing is decided"
+                f"{self!r}: expected streams, parts and passes >= 1, lives >= {compared}, rate > 0, exam and "
+                "anchor >= 0, and exam > 0 where nothing is decided"
             )

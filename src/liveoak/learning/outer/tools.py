@@ -1,19 +1,20 @@
-"""What an agent may do with what it reads: learn it, note it, or pass it over."""
+"""What an agent may do with what it reads: learn it, note it, or pass it over; and how that is written."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
-from liveoak.records import Effort
+from liveoak.records import Effort, ToolSpec
 
 Verb = Literal["learn", "note", "skip"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """One use of a tool, as it is written and as it is meant."""
+    """One use of a tool, as it is named and as it is meant."""
 
     text: str
     verb: Verb
@@ -35,9 +36,61 @@ GRADED = (
 """For texts, which are studied with more effort or less."""
 
 
-def meant(text: str, acts: Sequence[Act]) -> Act:
-    """The act that a reply names; what names none passes over, which changes nothing."""
-    return next((act for act in acts if act.text == text.strip()), SKIP)
+class Form(Protocol):
+    """How acts are written. It travels to whoever lives lives, so that it is a small value."""
+
+    @property
+    def tools(self) -> tuple[ToolSpec, ...]:
+        """Those that the agent is shown."""
+        ...
+
+    def begins(self, act: Act) -> str:
+        """What tells an act from others. Empty: the act is any reply that begins with another character than those."""
+        ...
+
+    def rest(self, act: Act, entry: str) -> str:
+        """What is written after that, where it is done with an entry."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """In a word or two."""
+
+    @property
+    def tools(self) -> tuple[ToolSpec, ...]:
+        return ()
+
+    def begins(self, act: Act) -> str:
+        return act.text
+
+    def rest(self, act: Act, entry: str) -> str:
+        del act, entry
+        return ""
+
+
+class Choice:
+    """Which act a reply is, among those that are possible in a form."""
+
+    def __init__(self, acts: Sequence[Act], form: Form) -> None:
+        self._begins = [(act, form.begins(act)) for act in acts]
+        named = [text for _, text in self._begins if text]
+        firsts = re.escape("".join(sorted({text[0] for text in named})))
+        self.others = rf"[^{firsts}][\s\S]{{0,15}}" if firsts else r"[\s\S]{1,16}"
+        """The pattern of how replies begin that name no act: what else they say plays no part."""
+        patterns = list(map(re.escape, named))
+        self.pattern = "|".join(patterns if len(named) == len(acts) else [*patterns, self.others])
+        """Of all that a reply may begin with."""
+
+    def meant(self, text: str) -> Act:
+        """The act that a reply names; what names none passes over, which changes nothing."""
+        return next((act for act, begins in self._begins if begins == text.strip()), SKIP)
+
+    def left(self, text: str) -> int:
+        """How many acts a reply that begins so can still be."""
+        named = sum(bool(begins) and begins.startswith(text) for _, begins in self._begins)
+        unnamed = sum(not begins for _, begins in self._begins)
+        return named + unnamed if not text else named or unnamed
 
 
 class Notes:

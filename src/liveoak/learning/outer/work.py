@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from liveoak.adapters import Slot
+from liveoak.learning.anchoring import Anchors
 from liveoak.learning.objective import Example
 from liveoak.learning.outer.credit import Lot, gradient_of, lot_of
 from liveoak.learning.outer.life import Cast, Lives, Policy
@@ -33,8 +34,8 @@ class Work(Protocol):
         """What came of the lives of these streams of training material. What was lost is a failure of its lot."""
         ...
 
-    def gradient(self, slow: Slot, acts: Sequence[Example]) -> Gradient:
-        """Of the acts' objective at `slow`, which is not changed.
+    def gradient(self, slow: Slot, acts: Sequence[Example], step: int) -> Gradient:
+        """Of the acts' objective at `slow`, which is not changed. `step` tells where it is held to the prior.
 
         Raises:
             LearningError: no act has credit, or the gradient is no number.
@@ -50,10 +51,16 @@ class Here:
     """All of it in this process, in passes that lives share."""
 
     def __init__(
-        self, lives: Lives, material: Callable[[int], Material], prices: Prices, settings: OuterSettings
+        self,
+        lives: Lives,
+        material: Callable[[int], Material],
+        prices: Prices,
+        settings: OuterSettings,
+        anchors: Anchors | None = None,
     ) -> None:
-        """`material` is that of a seed."""
+        """`material` is that of a seed; without `anchors` the prior is held where the agent acted."""
         self._lives, self._material, self._prices, self._settings = lives, material, prices, settings
+        self._anchors = anchors or Anchors(lives.engine)
 
     def lots(self, slow: Slot, streams: Sequence[int], crowding: float) -> list[Lot]:
         made = {stream: self._material(seed_of("train", stream)) for stream in streams}
@@ -74,8 +81,10 @@ class Here:
             )
         ]
 
-    def gradient(self, slow: Slot, acts: Sequence[Example]) -> Gradient:
-        return gradient_of(self._lives.engine, slow, acts)
+    def gradient(self, slow: Slot, acts: Sequence[Example], step: int) -> Gradient:
+        anchor = self._settings.anchor
+        held = self._anchors.examples(acts, step) if anchor else []
+        return gradient_of(self._lives.engine, slow, acts, held, anchor)
 
     def accounts(self, slow: Slot, arm: Arm, places: Sequence[int]) -> list[Account]:
         cast = [

@@ -56,6 +56,8 @@ class ActsTask:
 
     given: Given
     acts: tuple[Example, ...]
+    step: int
+    """Each piece of a step is held to the prior at the same places, so that their mean is too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +86,14 @@ class Afar:
             for stream, one in zip(streams, found, strict=True)
         ]
 
-    def gradient(self, slow: Slot, acts: Sequence[Example]) -> Gradient:
+    def gradient(self, slow: Slot, acts: Sequence[Example], step: int) -> Gradient:
         """
         Raises:
             LearningError: a part of it was not computed; without that it would be another one.
         """
-        pieces = [ActsTask(self._given, tuple(acts[start : start + PIECE])) for start in range(0, len(acts), PIECE)]
+        pieces = [
+            ActsTask(self._given, tuple(acts[start : start + PIECE]), step) for start in range(0, len(acts), PIECE)
+        ]
         found = average(self._crew, pushed, _flat(slow), pieces)
         if found.failed:
             raise LearningError(_told("gradients were not computed", list(found.failed.values()), len(pieces)))
@@ -128,7 +132,7 @@ def lived(weights: Weights, task: LifeTask) -> Lot:
 def pushed(weights: Weights, task: ActsTask) -> Push:
     """The gradient of some acts, by a worker, times their credited tokens."""
     site, slow = _at_work(weights, task.given)
-    found = site.here.gradient(slow, task.acts)
+    found = site.here.gradient(slow, task.acts, task.step)
     return Push(
         gradient=(found.flat * found.credited).cpu().numpy(),
         weight=float(found.credited),

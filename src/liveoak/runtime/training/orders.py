@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from liveoak.errors import BadSettings
 from liveoak.learning.outer.beginning import BeginningSettings
 from liveoak.learning.outer.life import LifeSettings
 from liveoak.learning.outer.pricing import Prices
@@ -13,11 +14,15 @@ from liveoak.learning.outer.recipe import TAUGHT
 from liveoak.learning.outer.settings import OuterSettings
 from liveoak.learning.outer.tools import GRADED, PLAIN
 from liveoak.learning.recipe import Recipe
+from liveoak.priors import ChatTokenizer
 from liveoak.runtime.kept import OrderFile
+from liveoak.runtime.training.calls import Calls
 from liveoak.worlds import Source, seed_of
 
 _READ = "Read page by page. Say what to do with each: learn low, learn medium, learn high, note or skip."
 _READ_PLAINLY = "Read page by page. Say what to do with each: learn, note or skip."
+_OPENING = 30.0
+"""About as many tokens as a call has: whether to call counts as much as how a call is written."""
 
 
 class TrainOrder(BaseModel):
@@ -31,6 +36,10 @@ class TrainOrder(BaseModel):
     fingerprint: str = ""
     """Of the prior's weights, filled in when the training begins."""
     streams: int = Field(default=2, ge=1)
+    called: bool = False
+    """Acts are the calls of the served tools, in the layout of a served chat, and any other reply passes over."""
+    anchor: float = Field(default=0.0, ge=0)
+    """Weight of staying the prior on everyday prompts, with the agent's tools in sight and without."""
     decides: bool = True
     """Off: every entry is learned, and only exams teach."""
     lives: int = Field(default=4, ge=1)
@@ -56,6 +65,8 @@ class TrainOrder(BaseModel):
     """They change what the agent says alone, and not how it reads."""
     begin: bool = True
     begin_steps: int = Field(default=60, ge=1)
+    begin_skill: float = Field(default=0.0, ge=0, lt=1)
+    """How often whoever is imitated knows what the exam asks about."""
     window: int | None = Field(default=None, ge=1)
     """None: as the material asks for."""
     note_room: int | None = Field(default=None, ge=0)
@@ -93,6 +104,7 @@ class TrainOrder(BaseModel):
             passes=self.passes,
             rate=self.rate,
             exam=self.exam,
+            anchor=self.anchor,
             crowds=self.crowds,
         )
 
@@ -102,12 +114,26 @@ class TrainOrder(BaseModel):
 
     @property
     def beginning(self) -> BeginningSettings:
-        return BeginningSettings(steps=self.begin_steps)
+        return BeginningSettings(
+            steps=self.begin_steps,
+            skill=self.begin_skill,
+            rate=2e-3 if self.prior == "scratch" else 1e-3,
+            opening=_OPENING if self.called else 1.0,
+            exams=self.prior == "scratch",
+            anchor=self.anchor,
+        )
 
-    def living(self, taught: bool) -> LifeSettings:
-        """Entries that are `taught` in one turn are learned or not; texts with more effort or less."""
+    def living(self, taught: bool, tokenizer: ChatTokenizer) -> LifeSettings:
+        """Entries that are `taught` in one turn are learned or not; texts with more effort or less.
+
+        Raises:
+            BadSettings: texts are not learned by a call.
+        """
         if taught:
-            return LifeSettings(window=self.window or 448, note_room=48 if self.note_room is None else self.note_room)
+            plain = LifeSettings(window=self.window or 448, note_room=48 if self.note_room is None else self.note_room)
+            return replace(plain, form=Calls(tokenizer.tool_format), instructions="") if self.called else plain
+        if self.called:
+            raise BadSettings(f"called: {self.world!r} has texts to read; expected entries taught in one turn")
         return LifeSettings(
             acts=GRADED if self.graded else PLAIN,
             instructions=_READ if self.graded else _READ_PLAINLY,

@@ -11,12 +11,15 @@ from liveoak.config import Settings
 from liveoak.engine import Decoder, Engine, Scheduler
 from liveoak.errors import Conflict
 from liveoak.gate import Gate
-from liveoak.learning.general import anchors
+from liveoak.learning.anchoring import Anchors
+from liveoak.learning.general import anchors, replies
 from liveoak.learning.objective import Example
 from liveoak.learning.outer.life import Lives
 from liveoak.learning.outer.work import Here
 from liveoak.learning.recipe import Recipe
 from liveoak.runtime.device import compile_steps, load_engine
+from liveoak.runtime.tools import OWN
+from liveoak.runtime.training.calls import chats
 from liveoak.runtime.training.orders import TrainOrder, is_taught, recipe_of
 from liveoak.worlds import Material
 from liveoak.worlds.registry import source
@@ -33,6 +36,8 @@ class Site:
     recipe: Recipe
     lives: Lives
     material: Callable[[int], Material]
+    anchors: Anchors
+    """Where the slow weights are held to the prior."""
     here: Here
 
 
@@ -55,15 +60,20 @@ def site_of(order: TrainOrder, engine: Engine, settings: Settings, held: Sequenc
     lives = Lives(
         engine,
         decoder,
-        order.living(taught),
+        order.living(taught, engine.tokenizer),
         recipe,
         anchors=held,
         damage=Gate(engine, decoder, settings.gate, settings.cache).retention if order.prices.damage else None,
         seed=order.seed,
     )
     material = lru_cache(maxsize=_MATERIALS)(made.material)
-    here = Here(lives, material, order.prices, order.outer)
-    return Site(engine=engine, recipe=recipe, lives=lives, material=material, here=here)
+    everyday = [
+        anchors(engine, decoder, settings.cache),
+        replies(engine, decoder, settings.cache, chats(), tuple(OWN.values())),
+    ]
+    staying = Anchors(engine, *(everyday if order.anchor else ()))
+    here = Here(lives, material, order.prices, order.outer, staying)
+    return Site(engine=engine, recipe=recipe, lives=lives, material=material, anchors=staying, here=here)
 
 
 def engine_for(

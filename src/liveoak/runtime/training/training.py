@@ -147,7 +147,8 @@ class Training:
             return found
         slow = self._site.recipe.fresh(bank, self._engine.tokenizer, self.order.seed)
         if self.order.begin:
-            begin(self._site.lives, slow, self._site.material, self.order.beginning, seed=self.order.seed)
+            site, order = self._site, self.order
+            begin(site.lives, slow, site.material, order.beginning, anchors=site.anchors, seed=order.seed)
         self._checkpoints.keep(0, lambda path: save_snapshot(slow, path))
         return slow, 0
 
