@@ -14,6 +14,8 @@ from liveoak.adapters import Slot
 from liveoak.engine import Decoder, Engine, only_team
 from liveoak.errors import BadSettings
 from liveoak.learning.adam import AdamSettings
+from liveoak.learning.general import as_prior
+from liveoak.learning.objective import ANCHOR, Example
 from liveoak.learning.outer.beginning import BeginningSettings, begin
 from liveoak.learning.outer.credit import Lot, exams_together, lot_of
 from liveoak.learning.outer.life import Cast, LifeSettings, Lives, Outcome, Sight
@@ -25,7 +27,7 @@ from liveoak.learning.outer.tools import LEARN, NOTE, PLAIN, SKIP, Act
 from liveoak.learning.outer.work import Here
 from liveoak.learning.outer.worth import Crowding, Held, held_of, rewarded
 from liveoak.learning.recipe import Recipe
-from liveoak.learning.update import Update, descend
+from liveoak.learning.update import Gradient, Update, descend
 from liveoak.priors import load_prior
 from liveoak.signals import RewardSettings
 from liveoak.worlds import Entry, seed_of
@@ -255,7 +257,7 @@ def test_the_exams_gradient_is_of_the_questions_as_they_were_put(engine: Engine,
     assert lot.exams is not None
     # Answers are digits, one token each.
     marked = sum(-one.account.gold_logprob for one in outcomes)
-    assert lot.exams.loss == pytest.approx(marked, rel=1e-4)
+    assert lot.exams.losses == {"exam": pytest.approx(marked, rel=1e-4)}
 
 
 def test_an_outer_loop_without_decisions_learns_from_exams_alone(engine: Engine, slow: Slot):
@@ -285,6 +287,27 @@ def test_following_the_exams_gradient_makes_the_next_study_go_further(engine: En
         assert gradient is not None
         descend(Update(engine, slow, {}, AdamSettings()), gradient, 1e-3)
     assert likely(slow) > before + 0.2
+
+
+def test_what_a_life_ended_with_is_held_to_the_prior_by_so_much(engine: Engine, slow: Slot):
+    """The gradient of both is that of the exam and so many times that of the anchors, at each life's fast weights."""
+    outcomes = lives(engine).live(cast(4), slow, knows)
+
+    def told(one: Cast) -> list[Example]:
+        return [as_prior(engine, tuple(range(65, 75 + one.number)), (3, 5))]
+
+    def gradient(anchor: float, held: bool = True) -> Gradient:
+        to = told if held else None
+        lot = lot_of(engine, outcomes, Prices(), RewardSettings(), exams=True, held=to, anchor=anchor)
+        found = exams_together([lot])
+        assert found is not None
+        return found
+
+    bare, once, twice = gradient(0.0, held=False), gradient(1.0), gradient(2.0)
+    assert set(bare.losses) == {"exam"} and set(once.losses) == {"exam", ANCHOR}
+    assert once.losses["exam"] == pytest.approx(bare.losses["exam"]) and once.losses[ANCHOR] > 0
+    added = once.flat - bare.flat
+    assert added.norm() > 0 and torch.allclose(twice.flat - bare.flat, 2 * added, rtol=1e-3, atol=1e-6)
 
 
 def test_learning_becomes_rarer_where_it_is_dear_and_commoner_where_it_is_paid_for(engine: Engine):

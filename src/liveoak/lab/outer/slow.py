@@ -61,6 +61,7 @@ def _texts_order(prior: str, file: Path, *, quick: bool) -> TrainOrder:
         rank=STUDIED.rank,
         depth=STUDIED.depth,
         activated=STUDIED.activated,
+        anchor=STUDIED.anchor_weight,
     )
 
 

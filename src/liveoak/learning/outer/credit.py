@@ -8,7 +8,7 @@ al. 2017, Nichol et al. 2018).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -22,11 +22,14 @@ from liveoak.learning.crediting import credited
 from liveoak.learning.lived import by_window
 from liveoak.learning.objective import ANCHOR, Example
 from liveoak.learning.outer.exam import answer_example
-from liveoak.learning.outer.life import Outcome
+from liveoak.learning.outer.life import Cast, Outcome
 from liveoak.learning.outer.pricing import Account, Prices
 from liveoak.learning.outer.worth import Held, held_of, rewarded
 from liveoak.learning.update import Gradient, Stride, Update, gradients_together
 from liveoak.signals import RewardSettings, reward
+
+HeldTo = Callable[[Cast], Sequence[Example]]
+"""Where the weights that a life ended with are to be the prior."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +37,10 @@ class Exams:
     """What exams say of the slow weights, summed over lives."""
 
     gradient: Tensor
-    """Of the true answers' loss at the fast weights, float32, laid out as `Slot.master`."""
+    """Of the true answers' loss, and of anchors', at the fast weights; float32, laid out as `Slot.master`."""
     count: int
-    loss: float
+    losses: Mapping[str, float]
+    """By signal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +65,12 @@ def lot_of(
     exams: bool,
     decided: bool = True,
     crowding: float = 0.0,
+    held: HeldTo | None = None,
+    anchor: float = 0.0,
 ) -> Lot:
     """What these lives say. `exams`: whether their fast weights are asked too; `decided`: whether acts were chosen;
-    `crowding`: what they pay for what they did to other lessons, as `Crowding.slope`."""
+    `crowding`: what they pay for what they did to other lessons, as `Crowding.slope`; `held`: where the fast weights
+    are to be the prior, of weight `anchor` against a weight of 1 for the exam."""
     streams: dict[int, list[Outcome]] = {}
     for one in outcomes:
         streams.setdefault(one.cast.stream, []).append(one)
@@ -78,7 +85,7 @@ def lot_of(
             acts += map(_trimmed, by_window(one, example)) if example is not None else []
     return Lot(
         acts=tuple(acts),
-        exams=_exams(engine, outcomes) if exams else None,
+        exams=_exams(engine, outcomes, held, anchor) if exams else None,
         accounts=tuple(one.account for one in outcomes),
         held=tuple(found for one in outcomes if (found := held_of(one, prices)) is not None),
         failures=tuple(failures),
@@ -93,9 +100,8 @@ def exams_together(lots: Sequence[Lot]) -> Gradient | None:
     count = sum(one.count for one in found)
     # In float64 and in the order given, so that it does not show who computed what.
     total = torch.stack([one.gradient.double() for one in found]).sum(0) / count
-    return Gradient(
-        flat=total.float(), losses={"exam": sum(one.loss for one in found) / count}, credited=0, processed=0
-    )
+    losses = {signal: sum(one.losses[signal] for one in found) / count for signal in found[0].losses}
+    return Gradient(flat=total.float(), losses=losses, credited=0, processed=0)
 
 
 def _trimmed(example: Example) -> Example:
@@ -119,25 +125,26 @@ def gradient_of(
     return found
 
 
-def _exams(engine: Engine, outcomes: Sequence[Outcome]) -> Exams | None:
-    asked = [(one.fast, _answers(engine, one)) for one in outcomes if one.fast is not None and one.failure is None]
-    found = [one for one in _gradients(engine, asked, {}) if isinstance(one, Gradient)]
+def _exams(engine: Engine, outcomes: Sequence[Outcome], held: HeldTo | None, anchor: float) -> Exams | None:
+    asked: list[tuple[Slot, list[Example]]] = []
+    for one in outcomes:
+        if one.fast is not None and one.failure is None:
+            examples = [*_answers(engine, one), *(held(one.cast) if held is not None else ())]
+            asked.append((one.fast, sorted(examples, key=lambda example: example.ids)))
+    found = [one for one in _gradients(engine, asked, {ANCHOR: anchor}) if isinstance(one, Gradient)]
     if not found:
         return None
     return Exams(
         gradient=torch.stack([one.flat for one in found]).sum(0),
         count=len(found),
-        loss=sum(sum(one.losses.values()) for one in found),
+        losses={signal: sum(one.losses[signal] for one in found) for signal in found[0].losses},
     )
 
 
 def _answers(engine: Engine, one: Outcome) -> list[Example]:
     """The true answers, to be more likely where the study ended, asked as they were in the exam."""
     questions = one.cast.material.questions
-    examples = [
-        answer_example(engine, text, question.answer) for text, question in zip(one.asked, questions, strict=True)
-    ]
-    return sorted(examples, key=lambda example: example.ids)
+    return [answer_example(engine, text, question.answer) for text, question in zip(one.asked, questions, strict=True)]
 
 
 def _gradients(

@@ -26,7 +26,8 @@ class OuterSettings:
     exam: float = 0.0
     """Weight of making the exam's true answers likelier where a study ends, against a weight of 1 for the acts."""
     anchor: float = 0.0
-    """Weight of staying the prior where it is held (`anchoring.Anchors`), in every step along the acts."""
+    """Weight of staying the prior where it is held (`anchoring.Anchors`): in every step along the acts, and, where
+    exams teach, at the weights that a life ended with."""
     crowds: bool = True
     """Whether learning an entry pays for what it took from the others (`worth.Crowding`)."""
     rewarded: RewardSettings = field(default_factory=lambda: RewardSettings(discount=0.0))

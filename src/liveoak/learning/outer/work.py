@@ -69,6 +69,8 @@ class Here:
             for stream in streams
             for number in range(self._settings.lives)
         ]
+        # The exam's gradient is weighted as a whole.
+        anchor = self._settings.anchor / self._settings.exam if self._settings.exam else 0.0
         return [
             lot_of(
                 self._lives.engine,
@@ -78,8 +80,13 @@ class Here:
                 exams=self._settings.exam > 0 and not self._lives.settings.writes_only,
                 decided=self._settings.decides,
                 crowding=crowding,
+                held=self._held if anchor else None,
+                anchor=anchor,
             )
         ]
+
+    def _held(self, one: Cast) -> Sequence[Example]:
+        return self._anchors.examples((), one.stream * self._settings.lives + one.number)
 
     def gradient(self, slow: Slot, acts: Sequence[Example], step: int) -> Gradient:
         anchor = self._settings.anchor

@@ -67,11 +67,10 @@ def site_of(order: TrainOrder, engine: Engine, settings: Settings, held: Sequenc
         seed=order.seed,
     )
     material = lru_cache(maxsize=_MATERIALS)(made.material)
-    everyday = [
-        anchors(engine, decoder, settings.cache),
-        replies(engine, decoder, settings.cache, chats(), tuple(OWN.values())),
-    ]
-    staying = Anchors(engine, *(everyday if order.anchor else ()))
+    everyday = [anchors(engine, decoder, settings.cache)] if order.anchor else []
+    if order.anchor and order.called:
+        everyday.append(replies(engine, decoder, settings.cache, chats(), tuple(OWN.values())))
+    staying = Anchors(engine, *everyday)
     here = Here(lives, material, order.prices, order.outer, staying)
     return Site(engine=engine, recipe=recipe, lives=lives, material=material, anchors=staying, here=here)
 
