@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from liveoak.runtime.training.orders import TrainOrder
 
 
-ROUNDS = 48
-"""As many as an hour of one core has room for."""
+ROUNDS = 14
+"""The texts of the training split, once: read again and again, slow weights learn them by heart (docs/log.md)."""
 STEPS = 12
 """Of a study, in the outer loop and in what is reported of it: half of what a passage takes at medium effort."""
 STUDIED = Recipe()
