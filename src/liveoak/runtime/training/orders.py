@@ -21,6 +21,8 @@ from liveoak.worlds import Source, seed_of
 
 _READ = "Read page by page. Say what to do with each: learn low, learn medium, learn high, note or skip."
 _READ_PLAINLY = "Read page by page. Say what to do with each: learn, note or skip."
+_HELD_AT_FIRST = 1.0
+"""Weight of staying the prior in a beginning, where it is held at all: imitation moves it further than rewards do."""
 _OPENING = 30.0
 """About as many tokens as a call has: whether to call counts as much as how a call is written."""
 
@@ -120,7 +122,7 @@ class TrainOrder(BaseModel):
             rate=2e-3 if self.prior == "scratch" else 1e-3,
             opening=_OPENING if self.called else 1.0,
             exams=self.prior == "scratch",
-            anchor=self.anchor,
+            anchor=_HELD_AT_FIRST if self.anchor else 0.0,
         )
 
     def living(self, taught: bool, tokenizer: ChatTokenizer) -> LifeSettings:
