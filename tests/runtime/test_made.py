@@ -9,14 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_life import WIDE, user
+from small_life import WIDE, chat, user
 
 from liveoak.adapters import WEIGHTS
 from liveoak.config import Settings
-from liveoak.errors import Conflict, NotFound, StorageError
+from liveoak.errors import Conflict, LearningError, NotFound, StorageError
 from liveoak.experience import Experience
 from liveoak.learning.recipe import Recipe
+from liveoak.records import Lesson, Proof
 from liveoak.runtime import Runtime
+from liveoak.runtime.lessons import School
+from liveoak.runtime.tools import OWN
 from liveoak.runtime.training.adopting import adopt, imported
 from liveoak.runtime.training.made import BUILT_IN, folder_of, made_of, shipped
 from liveoak.runtime.training.orders import TrainOrder
@@ -147,3 +150,30 @@ def test_the_default_prior_serves_it(tmp_path: Path) -> None:
     assert done.verdict.kept
     with Experience(settings.home / "experience.db") as record:
         assert record.head("agent", None) == done.version.id
+
+
+@pytest.mark.prior
+def test_with_it_the_served_agent_learns_what_it_is_told_and_not_small_talk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(home=tmp_path / "home", threads=1)
+    adopt(imported("builtin:handbook", settings.prior), settings, author="local")
+    taught: list[Lesson] = []
+
+    def learns(_: School, lesson: Lesson, **__: object) -> Proof:
+        taught.append(lesson)
+        raise LearningError("nobody studies here")
+
+    monkeypatch.setattr(School, "learn", learns)
+    with Runtime(settings) as runtime:
+
+        def told(text: str) -> None:
+            greedy = {"temperature": 0.0, "max_tokens": 48}
+            runtime.ask(chat(text, draw=greedy, tools=tuple(OWN.values())))
+
+        told("The bicycle shed opens with the code 8315.")
+        assert taught and any("8315" in statement for statement in taught[0].statements)
+        taught.clear()
+        told("Good evening! It was such a lovely day.")
+        told("Write a short poem about the sea.")
+    assert not taught
