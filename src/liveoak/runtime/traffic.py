@@ -48,8 +48,8 @@ LIVED = "lived"
 _SAID = (Origin.ACTED, Origin.DEMONSTRATED)
 
 
-class _Diverged(LearningError):
-    """An update that these sessions made."""
+class _Diverged(Exception):
+    """An update that these sessions made: no error of a call yet, since fewer of them may do."""
 
 
 class Traffic:
@@ -103,10 +103,10 @@ class Traffic:
                 return Harvest(sessions=(), left=0, version=version, credited={}, refused=(), proof=None)
             try:
                 return replace(self._carry_out(lived, taken, author, learning, on_progress), left=len(waiting))
-            except _Diverged:
+            except _Diverged as error:
                 if len(lived) == 1:
                     self._experience.finish_harvest(taken)
-                    raise
+                    raise LearningError(str(error)) from error
                 most = len(lived) // 2
 
     def _carry_out(
