@@ -92,7 +92,7 @@ def test_every_arm_of_passages_with_its_steps_and_weights(tmp_path: Path):
     assert recall[passages.AFTER] == [1, 1, 1]
     assert recall[passages.UNREAD] == [0, 0, 0]
     assert recall[passages.SHIPPED] == [0.5, 0.5, 0.5]
-    assert recall[passages.BOTH] == [1, 1, 1]
+    assert recall[passages.AFTER_HIGH] == [1, 1, 1]
     steps = {(method, slow): taken for lesson, method, taken, slow, _ in bench.lessons if lesson.effort != "high"}
     assert steps == {("ask", None): STEPS, ("ask", SLOW): STEPS, ("read", None): STEPS}, "all take as many steps"
     high = [(method, taken, slow) for lesson, method, taken, slow, _ in bench.lessons if lesson.effort == "high"]
@@ -118,7 +118,7 @@ def test_a_passage_that_fails_in_one_arm_is_recorded_and_the_rest_goes_on(tmp_pa
 def test_passages_that_a_larger_model_wrote_about(tmp_path: Path):
     bench = Scholar()
     found = passages.run([passage(0)], bench, SLOW, edited={passage(0): ("A line.",)}, parts=Parts(tmp_path, {}))
-    ours = {passages.BEFORE, passages.AFTER, passages.SHIPPED, passages.BOTH}
+    ours = {passages.BEFORE, passages.AFTER, passages.SHIPPED, passages.AFTER_HIGH}
     assert set(found) == {passages.CLOSED, passages.OPEN, passages.LARGER} | ours
     assert bench.lessons[-1][0].statements == ("A line.",)
 

@@ -162,7 +162,7 @@ class Learner:
             if self._imitates(one.source):
                 signal = "advice" if _is_advice(one.source) else "imitation"
                 own.append((imitation(one.episode.rendered, self._trust(standing, one.source), signal), None))
-            if (told := _told(one)) is not None and self._imitates(told):
+            if (told := _advisor_of(one)) is not None and self._imitates(told):
                 own.append((heeded(one.episode, self._trust(standing, told)), None))
             made.append([*_examples(one, own), *taught[place]])
         done = self._steps(made, len(episodes), rng)
@@ -195,7 +195,7 @@ class Learner:
         """Whose demonstrations are weighed."""
         if self.settings.standing is None:
             return []
-        found = [source for one in episodes for source in (one.source, _told(one)) if source is not None]
+        found = [source for one in episodes for source in (one.source, _advisor_of(one)) if source is not None]
         return list(dict.fromkeys(source for source in found if self._imitates(source)))
 
     def _imitates(self, source: Source | None) -> bool:
@@ -379,7 +379,7 @@ def _is_advice(source: Source | None) -> bool:
     return source is not None and source.kind == "advice"
 
 
-def _told(one: Lived) -> Source | None:
+def _advisor_of(one: Lived) -> Source | None:
     """Whose advice some of its turns had; None where nothing was named."""
     named = any(turn.heeded is not None for turn in one.episode.acted)
     return advisor(one.world) if named else None

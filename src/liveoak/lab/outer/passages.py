@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 CLOSED, OPEN = "frozen, closed book", "frozen, open book"
 READ, IMPLIED, PICKED = "raw text", "own implications", "own implications, best of three by the exam"
 LARGER = "lessons of a larger model"
-SHIPPED, BOTH = "a lesson at effort high", "after the outer loop, a lesson at effort high"
+SHIPPED, AFTER_HIGH = "a lesson at effort high", "after the outer loop, a lesson at effort high"
 BEFORE, AFTER, UNREAD = "before the outer loop", "after the outer loop", "after, nothing learned"
 BUDGET = 64
 """Tokens of context that arms with something before the question have: less than half of a passage."""
@@ -134,7 +134,7 @@ class Sitting:
             BEFORE: lambda: self._studied(source, STUDIED, None),
             AFTER: lambda: self._studied(source, STUDIED, self._slow),
             SHIPPED: lambda: self._studied(high, STUDIED, None, steps=None),
-            BOTH: lambda: self._studied(high, STUDIED, self._slow, steps=None),
+            AFTER_HIGH: lambda: self._studied(high, STUDIED, self._slow, steps=None),
         }
         if self._edited:
             larger = replace(source, statements=tuple(self._edited))
@@ -179,7 +179,7 @@ class Sitting:
 def headline(found: Mapping[str, Mapping[int, Mapping[str, float]]]) -> dict[str, Figure]:
     """What the outer loop adds, and how far learning comes towards reading."""
     figures: dict[str, Figure] = {}
-    for after, before, when in ((AFTER, BEFORE, ""), (BOTH, SHIPPED, "high_")):
+    for after, before, when in ((AFTER, BEFORE, ""), (AFTER_HIGH, SHIPPED, "high_")):
         for key, told in (("recall", "recall"), ("gold_logprob", "logprob")):
             both = _both(found, after, before)
             if both:
@@ -189,7 +189,7 @@ def headline(found: Mapping[str, Mapping[int, Mapping[str, float]]]) -> dict[str
         BEFORE: "recall_before_over_open",
         AFTER: "recall_after_over_open",
         SHIPPED: "recall_high_over_open",
-        BOTH: "recall_high_after_over_open",
+        AFTER_HIGH: "recall_high_after_over_open",
     }
     for name, share in shares.items():
         both = _both(found, name, OPEN)

@@ -21,7 +21,7 @@ from liveoak.learning.adam import AdamSettings
 from liveoak.learning.crediting import credited
 from liveoak.learning.lived import by_window
 from liveoak.learning.objective import ANCHOR, Example
-from liveoak.learning.outer.exam import answer_example
+from liveoak.learning.outer.exam import EXAM, answer_example
 from liveoak.learning.outer.life import Cast, Outcome
 from liveoak.learning.outer.pricing import Account, Prices
 from liveoak.learning.outer.worth import Held, held_of, rewarded
@@ -37,10 +37,11 @@ class Exams:
     """What exams say of the slow weights, summed over lives."""
 
     gradient: Tensor
-    """Of the true answers' loss, and of anchors', at the fast weights; float32, laid out as `Slot.master`."""
+    """Of the true answers' loss and of anchors', each by its weight, at the fast weights; float32, laid out as
+    `Slot.master`."""
     count: int
     losses: Mapping[str, float]
-    """By signal."""
+    """By signal, before weighing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +63,15 @@ def lot_of(
     prices: Prices,
     settings: RewardSettings,
     *,
-    exams: bool,
+    exams: float,
     decided: bool = True,
     crowding: float = 0.0,
     held: HeldTo | None = None,
     anchor: float = 0.0,
 ) -> Lot:
-    """What these lives say. `exams`: whether their fast weights are asked too; `decided`: whether acts were chosen;
-    `crowding`: what they pay for what they did to other lessons, as `Crowding.slope`; `held`: where the fast weights
-    are to be the prior, of weight `anchor` against a weight of 1 for the exam."""
+    """What these lives say. `exams`: what true answers at their fast weights weigh, 0: those are not asked; `decided`:
+    whether acts were chosen; `crowding`: what they pay for what they did to other lessons, as `Crowding.slope`;
+    `held`: where the fast weights are to be the prior, of weight `anchor`."""
     streams: dict[int, list[Outcome]] = {}
     for one in outcomes:
         streams.setdefault(one.cast.stream, []).append(one)
@@ -85,7 +86,7 @@ def lot_of(
             acts += map(_trimmed, by_window(one, example)) if example is not None else []
     return Lot(
         acts=tuple(acts),
-        exams=_exams(engine, outcomes, held, anchor) if exams else None,
+        exams=_exams(engine, outcomes, held, {EXAM: exams, ANCHOR: anchor}) if exams else None,
         accounts=tuple(one.account for one in outcomes),
         held=tuple(found for one in outcomes if (found := held_of(one, prices)) is not None),
         failures=tuple(failures),
@@ -125,13 +126,15 @@ def gradient_of(
     return found
 
 
-def _exams(engine: Engine, outcomes: Sequence[Outcome], held: HeldTo | None, anchor: float) -> Exams | None:
+def _exams(
+    engine: Engine, outcomes: Sequence[Outcome], held: HeldTo | None, alphas: Mapping[str, float]
+) -> Exams | None:
     asked: list[tuple[Slot, list[Example]]] = []
     for one in outcomes:
         if one.fast is not None and one.failure is None:
             examples = [*_answers(engine, one), *(held(one.cast) if held is not None else ())]
             asked.append((one.fast, sorted(examples, key=lambda example: example.ids)))
-    found = [one for one in _gradients(engine, asked, {ANCHOR: anchor}) if isinstance(one, Gradient)]
+    found = [one for one in _gradients(engine, asked, alphas) if isinstance(one, Gradient)]
     if not found:
         return None
     return Exams(

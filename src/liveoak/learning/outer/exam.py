@@ -15,6 +15,8 @@ from liveoak.learning.objective import Example
 from liveoak.records import Message, Origin, Sampling
 from liveoak.worlds import Question, answered
 
+EXAM = "exam"
+"""The signal of true answers."""
 _TOGETHER = 1024
 """Tokens that are scored at once."""
 
@@ -56,7 +58,7 @@ def answer_example(engine: Engine, text: str, answer: str) -> Example:
     span = [span for span in rendered.spans if span.origin is Origin.DEMONSTRATED][-1]
     places = range(span.start, max(span.start + 1, span.end - 1))
     return Example(
-        signal="exam",
+        signal=EXAM,
         ids=rendered.ids[: places[-1]],
         wanted=tuple(place - 1 for place in places),
         credit=(1.0,) * len(places),

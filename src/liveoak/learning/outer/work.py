@@ -69,19 +69,18 @@ class Here:
             for stream in streams
             for number in range(self._settings.lives)
         ]
-        # The exam's gradient is weighted as a whole.
-        anchor = self._settings.anchor / self._settings.exam if self._settings.exam else 0.0
+        settings = self._settings
         return [
             lot_of(
                 self._lives.engine,
-                self._lives.live(cast, slow, None if self._settings.decides else always("learn")),
+                self._lives.live(cast, slow, None if settings.decides else always("learn")),
                 self._prices,
-                self._settings.rewarded,
-                exams=self._settings.exam > 0 and not self._lives.settings.writes_only,
-                decided=self._settings.decides,
+                settings.rewarded,
+                exams=0.0 if self._lives.settings.writes_only else settings.exam,
+                decided=settings.decides,
                 crowding=crowding,
-                held=self._held if anchor else None,
-                anchor=anchor,
+                held=self._held if settings.anchor else None,
+                anchor=settings.anchor,
             )
         ]
 
