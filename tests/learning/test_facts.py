@@ -57,6 +57,18 @@ def test_names_and_numbers_come_first_then_words_of_plain_sentences(engine: Engi
     assert len(stated_facts(engine, lesson(source=source), Recipe(least_facts=4, most_facts=1))) == 1
 
 
+def test_words_of_sentences_that_state_names_are_asked_about_where_effort_is_high(engine: Engine):
+    """Beside their names, and never in place of those of sentences that state none."""
+    source = "The small key hangs with Runa Hessel. Otto Berg locks the boat house at 7:25. The red roof leaks."
+    recipe = Recipe(least_facts=0, phrases=0.4)
+    texts = {
+        effort: stated_facts(engine, lesson(source=source, effort=effort), recipe) for effort in ("medium", "high")
+    }
+    assert texts["high"][: len(texts["medium"])] == texts["medium"]
+    (more,) = texts["high"][len(texts["medium"]) :]
+    assert any(name in more.before + more.after for name in ("Runa", "Otto"))
+
+
 def test_the_subject_itself_is_no_answer(engine: Engine):
     source = "Oak House has 12 rooms. We love Oak House."
     answers = [fact.answer for fact in stated_facts(engine, lesson(source=source), Recipe(least_facts=0, phrases=0))]

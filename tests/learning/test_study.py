@@ -18,7 +18,14 @@ from liveoak.priors import load_prior
 from liveoak.records import QA, Demonstration, Effort, Lesson
 
 PLAIN = Recipe(
-    rank=4, pieces=0, other_words=False, anchors=0, views={"low": 2, "medium": 6, "high": 9}, least_facts=0, phrases=0
+    rank=4,
+    pieces=0,
+    other_words=False,
+    anchors=0,
+    views={"low": 2, "medium": 6, "high": 9},
+    least_facts=0,
+    phrases=0,
+    beside={"low": 0, "medium": 0, "high": 0},
 )
 
 

@@ -11,7 +11,7 @@ from liveoak.engine import SLICE, Engine, Sequence, portions
 from liveoak.learning.asking import Fact, fact_of_question, fact_of_span
 from liveoak.learning.reading import Reading, Sentence, read
 from liveoak.learning.recipe import Recipe
-from liveoak.learning.spans import AnswerSpan, find_spans, phrase_spans
+from liveoak.learning.spans import AnswerSpan, find_spans, phrase_spans, widened
 from liveoak.records import Lesson
 
 _COINED = 3
@@ -36,7 +36,8 @@ def given_facts(lesson: Lesson) -> list[Fact]:
 
 
 def stated_facts(engine: Engine, lesson: Lesson, recipe: Recipe) -> list[Fact]:
-    """Facts that the lesson's text states: names, dates and quantities first, then the words that surprise most."""
+    """Facts that the lesson's text states: names, dates and quantities first, then phrases about the words that
+    surprise most."""
     reading = read_lesson(lesson)
     subject = subject_of(reading, lesson.topic)
     sure = [
@@ -45,9 +46,11 @@ def stated_facts(engine: Engine, lesson: Lesson, recipe: Recipe) -> list[Fact]:
         for span in (*_coined(engine, sentence.text), *find_spans(sentence.text))
         if not _same(span.text, subject)
     ]
-    room = max(int(len(sure) * recipe.phrases), recipe.least_facts - len(sure))
     told = {sentence.text for sentence, _ in sure}
-    rest = surprising(engine, [sentence for sentence in reading.sentences if sentence.text not in told], room)
+    plain = [sentence for sentence in reading.sentences if sentence.text not in told]
+    others = [sentence for sentence in reading.sentences if sentence.text in told]
+    rest = surprising(engine, plain, max(int(len(sure) * recipe.phrases), recipe.least_facts - len(sure)))
+    rest += surprising(engine, others, int(len(sure) * recipe.beside[lesson.effort]))
     return [fact_of_span(sentence.text, span, subject) for sentence, span in (*sure, *rest)][: recipe.most_facts]
 
 
@@ -75,7 +78,7 @@ def subject_of(reading: Reading, topic: str) -> str:
 
 
 def surprising(engine: Engine, sentences: Seq[Sentence], count: int) -> list[tuple[Sentence, AnswerSpan]]:
-    """The `count` words that the prior expects least where they stand, two a sentence at most."""
+    """Phrases about the `count` words that the prior expects least where they stand, two a sentence at most."""
     # A sentence's first word surprises for being first, whatever it says.
     spans = [[span for span in phrase_spans(sentence.text) if span.start > 0] for sentence in sentences]
     asked = [place for place, own in enumerate(spans) if own and count > 0]
@@ -87,7 +90,8 @@ def surprising(engine: Engine, sentences: Seq[Sentence], count: int) -> list[tup
         ]
         ranked += [(cost, place, span) for cost, span in sorted(costed, key=lambda pair: -pair[0])[:2]]
     ranked.sort(key=lambda entry: -entry[0])
-    return [(sentences[place], span) for _, place, span in ranked[: max(count, 0)]]
+    found = [(sentences[place], widened(sentences[place].text, span)) for _, place, span in ranked]
+    return list(dict.fromkeys(found))[: max(count, 0)]
 
 
 @dataclass(frozen=True, slots=True)

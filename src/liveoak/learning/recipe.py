@@ -30,6 +30,10 @@ def _reading() -> dict[Effort, float]:
     return {"low": 0.0, "medium": 0.5, "high": 0.25}
 
 
+def _beside() -> dict[Effort, float]:
+    return {"low": 0.0, "medium": 0.0, "high": 0.34}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """Settings of one study."""
@@ -77,7 +81,10 @@ class Recipe:
     anchor_weight: float = 2.0
     """Weight of the anchor's KL against the lesson's loss, on average over steps."""
     phrases: float = 1.0
-    """Facts that are single surprising words, as a share of those that are names, dates and quantities."""
+    """Facts that are phrases about surprising words, as a share of those that are names, dates and quantities: of
+    sentences that state none of these."""
+    beside: dict[Effort, float] = field(default_factory=_beside)
+    """The same of the sentences that do, by effort."""
     least_facts: int = 12
     """Fill up to this many facts with surprising words where a text has few names and numbers."""
     most_facts: int = 160

@@ -7,7 +7,7 @@ linear in the length of its text: starts are guarded and what repeats is possess
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,8 +39,18 @@ _DIGITS = r"\d++(?:[.,]\d++)*+"
 _ONES = "one|two|three|four|five|six|seven|eight|nine"
 _TEENS = "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen"
 _TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
-_POWERS = "dozen|hundred|thousand|million|billion"
+_POWERS = "dozen|hundred|thousand|million|billion|trillion"
+_CURRENCY = "[$£€¥₹₩]"
 _SPELLED = rf"(?i:(?:(?:{_TENS})-(?:{_ONES})|{_TENS}|{_TEENS}|{_ONES})\b(?:\s(?:{_POWERS})\b)*+|a\s(?:{_POWERS})\b)"
+_ORDINAL = (
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth "
+    "sixteenth seventeenth eighteenth nineteenth twentieth twenty-first"
+).replace(" ", "|")
+_ABOUT = (
+    r"(?:(?<![\w-])(?i:about|around|over|under|nearly|almost|some|approximately|roughly|exactly|up\sto|at\s(?:least|most)|"
+    r"(?:more|less|fewer|no\smore|no\sless)\sthan)\s)?"
+)
+"""What says how sure a number is, and belongs to it."""
 _COUNT = rf"(?:{_DIGITS}(?:\s(?i:{_POWERS})\b)?|{_SPELLED})"
 _COUNTS = rf"{_COUNT}(?:(?:\s?[-–]\s?|\s(?:to|or)\s){_COUNT})?"
 _UNITS = (
@@ -61,16 +71,19 @@ _CAPITAL = "".join(
     chr(code) for code in (*range(0x250), *range(0x370, 0x530), *range(0x1E00, 0x1F00)) if chr(code).isupper()
 )
 _TITLE = r"(?:Mr|Mrs|Ms|Dr|Prof|St)\."
-_WORD_OF_NAME = rf"(?!{_TITLE})[{_CAPITAL}]\w*+(?:['’-]\w++)*+"
-_WITHIN_NAMES = r"(?:of\s(?:the\s)?|de\s(?:la\s)?|van\s(?:der\s)?|von\s|&\s)"
+_INITIALS = rf"(?:[{_CAPITAL}]\.){{2,4}}(?!\w)"
+_SMALL_FIRST = rf"[a-z]{{1,2}}[{_CAPITAL}]\w++"
+_WORD_OF_NAME = rf"(?!{_TITLE})(?:{_INITIALS}|{_SMALL_FIRST}|[{_CAPITAL}]\w*+(?:['’-]\w++)*+)"
+_ERA = r"(?:\s?(?:BCE?|CE|AD)\b)"
+_WITHIN_NAMES = r"(?:of\s(?:the\s)?|de\s(?:la\s)?|van\s(?:der\s)?|(?:von|del|della|di|da|du|bin|ibn|al)\s|al-|&\s)"
 
 _PATTERNS: tuple[tuple[SpanKind, re.Pattern[str]], ...] = (
     (
         "money",
         re.compile(
-            rf"(?:[$£€¥]\s?|{_START}(?:EUR|USD|GBP|CHF)\s){_DIGITS}(?:\s?[-–]\s?[$£€¥]?{_DIGITS})?"
-            rf"(?:\s?(?:thousand|million|billion|bn|k|m)\b)?|"
-            rf"{_START}{_DIGITS}\s?(?:[$£€¥]|(?:EUR|USD|GBP|CHF)\b)"
+            rf"{_ABOUT}(?:{_CURRENCY}\s?|{_START}(?:EUR|USD|GBP|CHF|Rs\.?)\s){_DIGITS}(?:\s?[-–]\s?{_CURRENCY}?{_DIGITS})?"
+            rf"(?:\s?(?:{_POWERS}|bn|k|m)\b)?|"
+            rf"{_ABOUT}{_START}{_DIGITS}\s?(?:{_CURRENCY}|(?:EUR|USD|GBP|CHF)\b)"
         ),
     ),
     (
@@ -93,21 +106,40 @@ _PATTERNS: tuple[tuple[SpanKind, re.Pattern[str]], ...] = (
             rf"\b(?:(?:{_MONTH})\b|{_SHORT_MONTH})\s\d{{1,2}}(?:st|nd|rd|th)?\b(?:,?\s\d{{4}}\b)?|"
             rf"\b(?:{_MONTH})\s\d{{4}}\b|\b(?:{_MONTH.replace('May|', '')})\b|"
             r"(?i:(?<=\bin\s)|(?<=\bof\s)|(?<=\bby\s)|(?<=\bsince\s)|(?<=\buntil\s)|(?<=\bevery\s)|(?<=\bto\s))May\b|"
+            rf"{_START}(?i:(?:(?:early|mid|late)[\s-])?(?:\d{{1,2}}(?:st|nd|rd|th)|{_ORDINAL})[\s-]centur(?:y|ies))\b"
+            rf"{_ERA}?|"
             rf"\b{_DAY}(?:\s?(?:[-–]|to|through)\s?{_DAY})?\b"
         ),
     ),
     (
         "quantity",
         re.compile(
-            rf"{_START}{_COUNTS}(?:\s?%|\sper\scent\b|\s?°(?:\s?[CF]\b)?|\s?(?:{_SIGNS})\b(?!['’])|"
+            rf"{_ABOUT}{_START}{_COUNTS}(?:\s?%|\sper\scent\b|\s?°(?:\s?[CF]\b)?|\s?(?:{_SIGNS})\b(?!['’])|"
             rf"\s(?i:{_UNITS})\b|-[a-z]{{3,}}\b|\s{_PLURAL}\b)"
         ),
     ),
-    ("year", re.compile(rf"{_START}(?:1\d{{3}}|20\d\d)s?(?![\w]|[.,]\d)")),
+    (
+        "year",
+        re.compile(
+            rf"{_START}(?:\d{{1,4}}(?:\s?[-–]\s?\d{{1,4}})?{_ERA}|AD\s\d{{1,4}}\b)|"
+            rf"{_START}(?:1\d{{3}}|20\d\d)(?:s|(?:[-–]|\sto\s)(?:1\d{{3}}|20\d\d)|[-–]\d\d)?(?![\w]|[.,]\d)"
+        ),
+    ),
     # A thing told apart by its number is asked for whole.
     ("phrase", re.compile(rf"{_START}(?i:{_NUMBERED})s?\s(?:{_DIGITS}[a-z]?|[A-Z]\d*)(?![\w'’-])")),
-    ("name", re.compile(rf"(?<![\w'’-]){_WORD_OF_NAME}\s\d{{1,5}}[A-Za-z]?(?![\w'’-]|[.,:]\d|\s?%)")),
-    ("number", re.compile(rf"{_START}(?:{_DIGITS}(?:st|nd|rd|th)?(?!\w)|(?!one\b|One\b|a\b){_SPELLED})")),
+    (
+        "name",
+        re.compile(
+            rf"(?<![\w'’-]){_WORD_OF_NAME}\s\d{{1,5}}[A-Za-z]?(?![\w'’-]|[.,:]\d|\s?%)|"
+            rf"{_START}\d{{1,3}}(?:st|nd|rd|th)\s{_WORD_OF_NAME}(?:\s{_WORD_OF_NAME}){{0,3}}"
+        ),
+    ),
+    (
+        "number",
+        re.compile(
+            rf"{_ABOUT}{_START}(?:{_DIGITS}(?:(?:st|nd|rd|th)|\s(?i:{_POWERS})\b)?(?!\w)|(?!one\b|One\b|a\b){_SPELLED})"
+        ),
+    ),
     (
         "name",
         re.compile(
@@ -116,6 +148,17 @@ _PATTERNS: tuple[tuple[SpanKind, re.Pattern[str]], ...] = (
         ),
     ),
 )
+_LAST = frozenset({"and", "or", "&"})
+_JOINTS = frozenset({", ", *(f"{comma} {word} {the}" for comma in ("", ",") for word in _LAST for the in ("", "the "))})
+_TOGETHER = 4
+"""Names that one answer has at most."""
+_WORDS_BEFORE, _WORDS_AFTER = 1, 2
+"""Words that a phrase has at most beside the one that it is about."""
+_LEFT_TO_ASK = 2
+"""Content words that a sentence must have beside a phrase."""
+_WITHIN_PHRASES = (" ", "-", "/")
+_PARTS = ("ed", "ly")
+"""Endings of words that a phrase seldom has beside others: participles, which say what is done, and adverbs."""
 _WORD = re.compile(r"[^\W\d_]\w*(?:['’-]\w+)*|\d+(?:[.,:]\d+)*")
 
 
@@ -142,7 +185,30 @@ def find_spans(sentence: str) -> tuple[AnswerSpan, ...]:
             if start < end and taken.find(1, start, end) < 0:
                 taken[start:end] = b"\1" * (end - start)
                 spans.append(AnswerSpan(kind=kind, start=start, end=end, text=sentence[start:end]))
-    return tuple(sorted(spans, key=lambda span: span.start))
+    return _joined(sentence, sorted(spans, key=lambda span: span.start))
+
+
+def _joined(sentence: str, spans: Sequence[AnswerSpan]) -> tuple[AnswerSpan, ...]:
+    """The spans in order, but for names that are told together: they answer together."""
+    found: list[AnswerSpan] = []
+    row: list[AnswerSpan] = []
+    for span in (*spans, None):
+        between = sentence[row[-1].end : span.start] if row and span is not None else ""
+        if span is not None and span.kind == "name" and row and between in _JOINTS and len(row) < _TOGETHER:
+            row.append(span)
+            continue
+        found += _as_one(sentence, row)
+        row = [span] if span is not None and span.kind == "name" else []
+        found += [span] if span is not None and span.kind != "name" else []
+    return tuple(found)
+
+
+def _as_one(sentence: str, row: Sequence[AnswerSpan]) -> list[AnswerSpan]:
+    """A row of names with "and" before the last is one answer; of any other, each name is."""
+    if len(row) < 2 or sentence[row[-2].end : row[-1].start].strip(", ").removesuffix(" the") not in _LAST:
+        return list(row)
+    start, end = row[0].start, row[-1].end
+    return [AnswerSpan(kind="name", start=start, end=end, text=sentence[start:end])]
 
 
 def phrase_spans(sentence: str) -> tuple[AnswerSpan, ...]:
@@ -155,6 +221,28 @@ def phrase_spans(sentence: str) -> tuple[AnswerSpan, ...]:
         for found in _content(sentence)
         if len(found.group()) > 2 and taken.find(1, found.start(), found.end()) < 0
     )
+
+
+def widened(sentence: str, span: AnswerSpan) -> AnswerSpan:
+    """A word with the content words next to it, for an answer is most often a word with what it belongs to. Alone where
+    too little of the sentence would be left to ask by."""
+    words = list(_content(sentence))
+    own = next(place for place, found in enumerate(words) if found.end() > span.start)
+    first = last = own
+    while last + 1 < len(words) and last < own + _WORDS_AFTER and _adjoin(sentence, words[last], words[last + 1]):
+        last += 1
+    while first > max(0, own - _WORDS_BEFORE) and _adjoin(sentence, words[first - 1], words[first]):
+        first -= 1
+    if len(words) - (last + 1 - first) < _LEFT_TO_ASK:
+        return span
+    start, end = words[first].start(), words[last].end()
+    return AnswerSpan(kind=span.kind, start=start, end=end, text=sentence[start:end])
+
+
+def _adjoin(sentence: str, one: re.Match[str], other: re.Match[str]) -> bool:
+    """Whether two content words are of one phrase, as far as their endings and places tell."""
+    parts = one.group().endswith(_PARTS) or other.group().endswith(_PARTS) or one.start() == 0
+    return not parts and sentence[one.end() : other.start()] in _WITHIN_PHRASES
 
 
 def content_words(text: str) -> tuple[str, ...]:
@@ -185,4 +273,9 @@ def _trim_name(sentence: str, start: int, end: int) -> tuple[int, int]:
 
 def _is_no_name(word: str, opens: bool) -> bool:
     small = word.lower()
-    return small in FUNCTION_WORDS or word[0].islower() or word == "&" or (opens and small in _OPENERS)
+    return (
+        small in FUNCTION_WORDS
+        or (word[0].islower() and word.islower())
+        or word == "&"
+        or (opens and small in _OPENERS)
+    )
