@@ -57,16 +57,30 @@ def test_names_and_numbers_come_first_then_words_of_plain_sentences(engine: Engi
     assert len(stated_facts(engine, lesson(source=source), Recipe(least_facts=4, most_facts=1))) == 1
 
 
-def test_words_of_sentences_that_state_names_are_asked_about_where_effort_is_high(engine: Engine):
-    """Beside their names, and never in place of those of sentences that state none."""
-    source = "The small key hangs with Runa Hessel. Otto Berg locks the boat house at 7:25. The red roof leaks."
+def test_long_sentences_that_state_names_are_asked_about_more_where_effort_is_high(engine: Engine):
+    """Beside their names, and never in place of what sentences say that state none."""
+    long = (
+        "Every small brass key of that old house hangs beside the green kitchen door, where Runa Hessel keeps it dry."
+    )
+    source = f"{long} Otto Berg locks the boat house at 7:25. The red roof leaks."
     recipe = Recipe(least_facts=0, phrases=0.4)
     texts = {
         effort: stated_facts(engine, lesson(source=source, effort=effort), recipe) for effort in ("medium", "high")
     }
     assert texts["high"][: len(texts["medium"])] == texts["medium"]
     (more,) = texts["high"][len(texts["medium"]) :]
-    assert any(name in more.before + more.after for name in ("Runa", "Otto"))
+    assert f"{more.before}{more.answer}{more.after}" == long
+    assert "Runa" not in more.answer
+
+
+def test_a_word_that_somebody_gave_as_an_answer_is_not_told_in_a_phrase(engine: Engine):
+    sentence = Sentence(text="The van of the old firm is a lilac Ford.", heading="")
+    plain, given = (
+        {span.text for _, span in surprising(engine, [sentence], 2, answers)}
+        for answers in (frozenset[str](), frozenset({"lilac"}))
+    )
+    assert "lilac Ford" in plain
+    assert "lilac" in given
 
 
 def test_the_subject_itself_is_no_answer(engine: Engine):

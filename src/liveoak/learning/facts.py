@@ -16,6 +16,8 @@ from liveoak.records import Lesson
 
 _COINED = 3
 """Tokens from which on a word is taken for one that somebody made up."""
+_SAYS_MORE = 8
+"""Words that are no part of its names and numbers, from which on a sentence is taken to say more than these."""
 _FOCUS = 1.25
 """What a sentence has to say comes last in English; its last word counts this much more."""
 
@@ -48,9 +50,11 @@ def stated_facts(engine: Engine, lesson: Lesson, recipe: Recipe) -> list[Fact]:
     ]
     told = {sentence.text for sentence, _ in sure}
     plain = [sentence for sentence in reading.sentences if sentence.text not in told]
-    others = [sentence for sentence in reading.sentences if sentence.text in told]
-    rest = surprising(engine, plain, max(int(len(sure) * recipe.phrases), recipe.least_facts - len(sure)))
-    rest += surprising(engine, others, int(len(sure) * recipe.beside[lesson.effort]))
+    long = [one for one in reading.sentences if one.text in told and len(phrase_spans(one.text)) >= _SAYS_MORE]
+    given = frozenset(pair.answer.lower() for pair in lesson.questions)
+    room = max(int(len(sure) * recipe.phrases), recipe.least_facts - len(sure))
+    beside = int(len(sure) * recipe.beside[lesson.effort])
+    rest = [*surprising(engine, plain, room, given), *surprising(engine, long, beside, given)]
     return [fact_of_span(sentence.text, span, subject) for sentence, span in (*sure, *rest)][: recipe.most_facts]
 
 
@@ -77,8 +81,11 @@ def subject_of(reading: Reading, topic: str) -> str:
     return best if counts.get(best, 0) >= 2 else topic
 
 
-def surprising(engine: Engine, sentences: Seq[Sentence], count: int) -> list[tuple[Sentence, AnswerSpan]]:
-    """Phrases about the `count` words that the prior expects least where they stand, two a sentence at most."""
+def surprising(
+    engine: Engine, sentences: Seq[Sentence], count: int, given: frozenset[str] = frozenset()
+) -> list[tuple[Sentence, AnswerSpan]]:
+    """Phrases about the `count` words that the prior expects least where they stand, two a sentence at most. A word
+    that somebody has given as an answer is one."""
     # A sentence's first word surprises for being first, whatever it says.
     spans = [[span for span in phrase_spans(sentence.text) if span.start > 0] for sentence in sentences]
     asked = [place for place, own in enumerate(spans) if own and count > 0]
@@ -90,7 +97,10 @@ def surprising(engine: Engine, sentences: Seq[Sentence], count: int) -> list[tup
         ]
         ranked += [(cost, place, span) for cost, span in sorted(costed, key=lambda pair: -pair[0])[:2]]
     ranked.sort(key=lambda entry: -entry[0])
-    found = [(sentences[place], widened(sentences[place].text, span)) for _, place, span in ranked]
+    found = [
+        (sentences[place], span if span.text.lower() in given else widened(sentences[place].text, span))
+        for _, place, span in ranked
+    ]
     return list(dict.fromkeys(found))[: max(count, 0)]
 
 

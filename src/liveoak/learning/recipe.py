@@ -31,7 +31,7 @@ def _reading() -> dict[Effort, float]:
 
 
 def _beside() -> dict[Effort, float]:
-    return {"low": 0.0, "medium": 0.0, "high": 0.34}
+    return {"low": 0.0, "medium": 0.0, "high": 0.5}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ class Recipe:
     """Facts that are phrases about surprising words, as a share of those that are names, dates and quantities: of
     sentences that state none of these."""
     beside: dict[Effort, float] = field(default_factory=_beside)
-    """The same of the sentences that do, by effort."""
+    """The same of long sentences that do, by effort."""
     least_facts: int = 12
     """Fill up to this many facts with surprising words where a text has few names and numbers."""
     most_facts: int = 160

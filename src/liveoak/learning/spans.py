@@ -224,16 +224,18 @@ def phrase_spans(sentence: str) -> tuple[AnswerSpan, ...]:
 
 
 def widened(sentence: str, span: AnswerSpan) -> AnswerSpan:
-    """A word with the content words next to it, for an answer is most often a word with what it belongs to. Alone where
-    too little of the sentence would be left to ask by."""
-    words = list(_content(sentence))
-    own = next(place for place, found in enumerate(words) if found.end() > span.start)
+    """A word with the content words next to it, for an answer is most often a word with what it belongs to. No answer
+    of several words is taken in part; alone where too little of the sentence would be left to ask by."""
+    whole = [other for other in find_spans(sentence) if " " in other.text]
+    content = list(_content(sentence))
+    words = [word for word in content if not any(other.start <= word.start() < other.end for other in whole)]
+    own = next(place for place, word in enumerate(words) if word.end() > span.start)
     first = last = own
     while last + 1 < len(words) and last < own + _WORDS_AFTER and _adjoin(sentence, words[last], words[last + 1]):
         last += 1
     while first > max(0, own - _WORDS_BEFORE) and _adjoin(sentence, words[first - 1], words[first]):
         first -= 1
-    if len(words) - (last + 1 - first) < _LEFT_TO_ASK:
+    if len(content) - (last + 1 - first) < _LEFT_TO_ASK:
         return span
     start, end = words[first].start(), words[last].end()
     return AnswerSpan(kind=span.kind, start=start, end=end, text=sentence[start:end])
