@@ -18,7 +18,8 @@ from liveoak.learning.learner import Learner
 from liveoak.learning.lived import Lived
 from liveoak.learning.scoring import answer_loss, costs, demonstration_loss
 from liveoak.records import Origin, Rendered, Span
-from liveoak.signals import Acted, BalanceSettings, Episode, RewardSettings, Source
+from liveoak.signals import Acted, Balance, BalanceSettings, Episode, RewardSettings, Source
+from liveoak.signals.balance import Recent
 
 SMALL = LearnerSettings(rank=4, rate=1e-2, parts=1)
 
@@ -176,22 +177,59 @@ def test_the_anchor_holds_the_agents_own_actions(engine: Engine):
     assert moved[1] < moved[0] / 3
 
 
-def test_the_balance_follows_reward_in_each_world(engine: Engine):
-    quick = BalanceSettings(rounds=1, memory=0.1)
-    learner = Learner(engine, replace(SMALL, balance=quick))
-    weights: list[float] = []
-    for worth in (1.0, 1.0, 1.0, 0.0, 0.0, 0.0):
-        report = learner.learn([lived(0, worth=worth), replace(lived(1, worth=worth), world="other")])
-        weights.append(report.weights["w"])
-        assert report.weights["other"] == report.weights["w"]
-    assert weights[2] > weights[0] == 0.3
-    assert weights[-1] < max(weights)
+def test_what_foretelling_weighs_is_found_in_each_world(engine: Engine):
+    """In one world the same answers follow the actions that pay, in the other they are noise."""
+    quick = BalanceSettings(steps=2, margin=0.0)
+    learner = Learner(engine, replace(SMALL, balance=quick, parts=2, passes=2))
+    for number in range(6):
+        first = [lived(2 * number + n, action=65 + n, seen=97, worth=float(n == 0)) for n in range(2)]
+        other = [
+            replace(lived(40 + 2 * number + n, action=65 + n, seen=100 + (number + n) % 7, worth=0.5), world="other")
+            for n in range(2)
+        ]
+        report = learner.learn([*first, *other])
+        assert set(report.weights) == {"w", "other"}
+        assert all(0 <= weight <= quick.most for weight in report.weights.values())
+    balances = learner.memory.balances
+    assert min(balances["w"].seen, balances["other"].seen) > 8
+    assert balances["w"].told_other != balances["other"].told_other
 
 
+def test_a_balanced_step_without_weight_is_that_of_reward_alone(engine: Engine):
+    """So that foretelling that has gained nothing yet has changed nothing yet."""
+    never = BalanceSettings(steps=10**6)
+    both, alone = (
+        Learner(engine, settings, seed=5)
+        for settings in (replace(SMALL, balance=never), replace(SMALL, transition="off", balance=None))
+    )
+    for learner in (both, alone):
+        report = learner.learn(pair())
+        assert report.steps
+    assert torch.equal(both.slot.master, alone.slot.master)
+    assert "transition" in both.learn(pair()).losses, "what was foretold is told all the same"
+
+
+def test_a_balanced_step_is_the_sum_of_its_parts(engine: Engine):
+    """With the weight at its bound, the gradient followed is doing's and `most` of foretelling's: the fixed way's."""
+    given = Recent(weights=9.0, squares=9.0, total=9e9, total_of_squares=9e18)
+    ones = Recent(weights=9.0, squares=9.0, total=9.0, total_of_squares=9.0)
+    sure = Balance(
+        settings=BalanceSettings(margin=0.0), seen=9, told_other=given, done_other=ones, told_told=ones, done_done=ones
+    )
+    settings = replace(SMALL, weight=0.3, parts=1)
+    fixed, found = (Learner(engine, replace(settings, balance=one), seed=5) for one in (None, sure.settings))
+    found.memory = replace(found.memory, balances={"w": sure})
+    for learner in (fixed, found):
+        learner.learn(pair())
+    assert torch.allclose(found.slot.master, fixed.slot.master, rtol=0, atol=1e-5)
+    assert not torch.equal(found.slot.master, Learner(engine, settings, seed=5).slot.master)
+
+
+BALANCED = replace(ARMS["both"], balance=BalanceSettings(steps=2, margin=0.0))
 VALUED = replace(ARMS["reward"], rewarded=RewardSettings(baseline="value"))
 
 
-@pytest.mark.parametrize("arm", [ARMS["both"], ARMS["selected"], VALUED], ids=["both", "selected", "value"])
+@pytest.mark.parametrize("arm", [BALANCED, ARMS["selected"], VALUED], ids=["both", "selected", "value"])
 def test_a_learner_goes_on_from_where_it_was_kept(engine: Engine, tmp_path: Path, arm: LearnerSettings):
     settings = replace(arm, rank=4, rate=1e-2, replay=1.0, remembered=3)
 

@@ -37,7 +37,7 @@ class LearnerSettings:
     weight: float = 0.3
     """What the transition signal weighs against a reward signal of 1, where it has no balance."""
     balance: BalanceSettings | None = None
-    """Adapts that weight in each world, so that it never costs reward; None: it stays."""
+    """Finds that weight in each world, by what foretelling gains of doing; None: it stays."""
     compare: Literal["group", "world"] = "group"
     """Which episodes' rewards are compared: those that began alike, or all of one world in a call."""
     rewarded: RewardSettings = field(default_factory=RewardSettings)

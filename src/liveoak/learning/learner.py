@@ -17,19 +17,19 @@ from liveoak.engine import Engine
 from liveoak.learning.adam import AdamSettings
 from liveoak.learning.anchoring import Anchors
 from liveoak.learning.arms import EVERYBODYS, LearnerSettings
+from liveoak.learning.balancing import Balanced, Task
 from liveoak.learning.crediting import credited
 from liveoak.learning.distilling import distilled
 from liveoak.learning.foreseeing import Foreseen, foresee
 from liveoak.learning.lived import Lived, by_window
 from liveoak.learning.memory import Memory, load_state, save_state
-from liveoak.learning.objective import ANCHOR, REWARD, Example
+from liveoak.learning.objective import ANCHOR, REWARD, TRANSITION, Example
 from liveoak.learning.reservoir import Reservoir
 from liveoak.learning.scoring import costs
 from liveoak.learning.trying import gains, heeding
 from liveoak.learning.update import Step, Stride, Update, step_together
 from liveoak.records import Credit
 from liveoak.signals import (
-    Balance,
     Measured,
     Source,
     Standing,
@@ -147,7 +147,7 @@ class Learner:
         episodes = [one for one in episodes if self.settings.advice or not _is_advice(one.source)]
         rng = random.Random(f"learn/{self.seed}/{memory.calls}")
         repeated = memory.past.some(round(self.settings.replay * len(episodes))) if self.settings.replay else []
-        weights = {one.world: self._weight(one.world) for one in episodes}
+        balanced = self._balanced()
         foreseen = self._foreseen(episodes)
         silent, groups, advantages = self._rewards(episodes, foreseen)
         standing = self._standing(episodes, advantages)
@@ -158,16 +158,17 @@ class Learner:
         for place, one in enumerate((*episodes, *repeated)):
             fresh = place < len(episodes)
             own = [(advantages[place], proximal[place])] if fresh and self.settings.reward else []
-            own += [(_times(credit, self._weight(one.world)), None) for credit in seen[place]]
+            own += [(_times(credit, 1.0 if balanced else self._fixed), None) for credit in seen[place]]
             if self._imitates(one.source):
                 signal = "advice" if _is_advice(one.source) else "imitation"
                 own.append((imitation(one.episode.rendered, self._trust(standing, one.source), signal), None))
             if (told := _advisor_of(one)) is not None and self._imitates(told):
                 own.append((heeded(one.episode, self._trust(standing, told)), None))
             made.append([*_examples(one, own), *taught[place]])
-        done = self._steps(made, len(episodes), rng)
+        worlds = [one.world for one in (*episodes, *repeated)]
+        done = self._steps(made, worlds, len(episodes), rng, balanced)
         worths = [worth for one in episodes if (worth := one.worth) is not None]
-        self._remember(episodes, foreseen, standing)
+        self._remember(episodes, foreseen, standing, balanced)
         sources = self._sources(episodes)
         return Report(
             losses=_means(done),
@@ -177,19 +178,25 @@ class Learner:
             silent=tuple(silent) if self.settings.reward else (),
             groups=groups if self.settings.reward else 0,
             reward=sum(worths) / len(worths) if worths else None,
-            weights=weights if self.settings.transition != "off" else {},
+            weights={one.world: balanced.weight(one.world) if balanced else self._fixed for one in episodes}
+            if self.settings.transition != "off"
+            else {},
             explained=foreseen.explained if foreseen is not None else None,
             standing={source: standing.weight(source) for source in sources},
             refused=tuple(why for source in sources if (why := standing.refusal(source)) is not None),
         )
 
-    def _weight(self, world: str) -> float:
-        if self.settings.transition == "naive":
-            return 1.0
-        balance = self.memory.balances.get(world)
-        if self.settings.balance is None or not self.settings.reward:
-            return self.settings.weight if self.settings.reward else 1.0
-        return (balance or Balance(settings=self.settings.balance)).weight
+    @property
+    def _fixed(self) -> float:
+        """What the transition signal weighs where it is not balanced."""
+        return self.settings.weight if self.settings.reward and self.settings.transition != "naive" else 1.0
+
+    def _balanced(self) -> Balanced | None:
+        """This call's steps where the transition signal's weight is found; None: it has one, or none is asked for."""
+        settings = self.settings
+        if settings.balance is None or not settings.reward or settings.transition in ("off", "naive"):
+            return None
+        return Balanced(self._update, settings.balance, self.memory.balances)
 
     def _sources(self, episodes: Sequence[Lived]) -> list[Source]:
         """Whose demonstrations are weighed."""
@@ -296,7 +303,14 @@ class Learner:
         found = costs(self.engine, self.slot, episodes, [one.episode.places for one in episodes])
         return [{place: -value for place, value in one.items()} for one in found]
 
-    def _steps(self, made: Sequence[list[Example]], fresh: int, rng: random.Random) -> list[Step]:
+    def _steps(
+        self,
+        made: Sequence[list[Example]],
+        worlds: Sequence[str],
+        fresh: int,
+        rng: random.Random,
+        balanced: Balanced | None,
+    ) -> list[Step]:
         """Deal the episodes out to steps, what is repeated among them."""
         done: list[Step] = []
         for _ in range(self.settings.passes):
@@ -304,6 +318,10 @@ class Learner:
             rng.shuffle(order)
             for part in range(self.settings.parts):
                 mine = [*order[part :: self.settings.parts], *repeated[part :: self.settings.parts]]
+                if balanced is not None:
+                    step = balanced.step(self._task({place: made[place] for place in mine}, worlds), self.settings.rate)
+                    done += [] if step is None else [step]
+                    continue
                 strides = self._strides([example for place in mine for example in made[place]])
                 for step in step_together(strides)[:1]:
                     if not isinstance(step, Step):
@@ -315,12 +333,27 @@ class Learner:
         """What the slot learns, and what its reference does; nothing where nothing has credit."""
         if not any(any(example.credit) for example in examples):
             return []
-        rate = self.settings.rate
+        examples = self._held(examples)
+        self._update.alphas = {ANCHOR: self.settings.anchor, **self._alphas(examples)}
+        return [Stride(update=self._update, examples=examples, rate=self.settings.rate)]
+
+    def _task(self, made: Mapping[int, list[Example]], worlds: Sequence[str]) -> Task:
+        """The same for a step whose transition signal is balanced, world by world."""
+        telling: dict[str, list[Example]] = {}
+        doing: list[Example] = []
+        for place, examples in made.items():
+            told = [example for example in examples if example.signal == TRANSITION]
+            telling.setdefault(worlds[place], []).extend(told)
+            doing += [example for example in examples if example.signal != TRANSITION]
+        if any(any(example.credit) for example in doing):
+            doing = self._held(doing)
+        return Task(doing=doing, telling={world: sorted(own, key=_by_tokens) for world, own in telling.items()})
+
+    def _held(self, examples: list[Example]) -> list[Example]:
+        """With what the anchor holds, in the order in which beginnings are shared."""
         if self.settings.anchor:
             examples = [*examples, *self._anchors.examples(examples, self.memory.calls)]
-        examples = sorted(examples, key=lambda example: example.ids)
-        self._update.alphas = {ANCHOR: self.settings.anchor, **self._alphas(examples)}
-        return [Stride(update=self._update, examples=examples, rate=rate)]
+        return sorted(examples, key=_by_tokens)
 
     def _alphas(self, examples: Sequence[Example]) -> dict[str, float]:
         """The naive way: one mean over all tokens, so that many observed ones drown a few actions."""
@@ -332,14 +365,10 @@ class Learner:
         counts.pop(ANCHOR, None)
         return {signal: count / sum(counts.values()) for signal, count in counts.items()}
 
-    def _remember(self, episodes: Sequence[Lived], foreseen: Foreseen | None, standing: Standing) -> None:
+    def _remember(
+        self, episodes: Sequence[Lived], foreseen: Foreseen | None, standing: Standing, balanced: Balanced | None
+    ) -> None:
         settings, memory = self.settings, self.memory
-        balances = dict(memory.balances)
-        if settings.balance is not None and settings.reward and settings.transition != "off":
-            for world in dict.fromkeys(one.world for one in episodes):
-                worths = [worth for one in episodes if one.world == world and (worth := one.worth) is not None]
-                mean = sum(worths) / len(worths) if worths else None
-                balances[world] = balances.get(world, Balance(settings=settings.balance)).after(mean)
         boilerplate = memory.boilerplate
         if settings.transition == "selected":
             boilerplate = boilerplate.after([one.episode.rendered for one in episodes], settings.select.after)
@@ -349,7 +378,7 @@ class Learner:
             memory,
             calls=memory.calls + 1,
             past=past,
-            balances=balances,
+            balances=memory.balances if balanced is None else balanced.balances,
             boilerplate=boilerplate,
             values=foreseen.after if foreseen is not None else memory.values,
             standing=standing,
@@ -373,6 +402,10 @@ def _examples(lived: Lived, credits: Sequence[tuple[Credit, Mapping[int, float] 
         example = credited(lived.episode.rendered, credit, acted, proximal)
         found += by_window(lived, example) if example is not None else []
     return found
+
+
+def _by_tokens(example: Example) -> tuple[int, ...]:
+    return example.ids
 
 
 def _is_advice(source: Source | None) -> bool:

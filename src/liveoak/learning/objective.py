@@ -24,6 +24,8 @@ ANCHOR = "anchor"
 """The signal that holds the agent to the prior; its teacher is the prior itself."""
 REWARD = "reward"
 """The only signal whose credit has a sign."""
+TRANSITION = "transition"
+"""The signal that says what will be, and not what to do."""
 PPO = Clip()
 """The usual bounds."""
 

@@ -6,7 +6,7 @@ Knows records alone. Knows nothing of models, losses or where the record came fr
 
 from liveoak.signals.advice import advice, advisor, heeded
 from liveoak.signals.answers import Answer, answers
-from liveoak.signals.balance import Balance, BalanceSettings
+from liveoak.signals.balance import Balance, BalanceSettings, Products
 from liveoak.signals.boilerplate import Boilerplate, BoilerplateSettings
 from liveoak.signals.demonstrations import Demonstrated, Source, demonstrations
 from liveoak.signals.distillation import Distilled, Try, distillation, informed, reflection, teacher_of, tries
@@ -35,6 +35,7 @@ __all__ = [
     "Distilled",
     "Episode",
     "Measured",
+    "Products",
     "Record",
     "RewardSettings",
     "Rewarded",

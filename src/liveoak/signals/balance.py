@@ -1,6 +1,14 @@
-"""Balance: how much the transition signal may weigh in one world, so that it never costs reward.
+"""Balance: how much the transition signal may weigh in one world, by what a step along it gains of reward.
 
-It is the lambda of the literature: the alpha of the transition term beside a reward term of weight 1.
+A small step along a gradient `d` gains, of what `d` is the gradient of, in proportion to its length, and costs in
+proportion to its length squared, as every step does that goes anywhere. So the weight at which foretelling, with
+gradient `t`, is worth as much as doing, with gradient `d`, for what it costs is
+
+    (t . d' / |t|^2)  /  (d . d' / |d|^2)
+
+where `d'` is doing's gradient on other episodes, so that noise which two gradients have of the same episodes does not
+count as going the same way. Each of the four is a mean over steps, of late above all; the first is taken two standard
+errors low and the third two high, so that what is not known to help has no weight, and what helps is not overdone.
 """
 
 from __future__ import annotations
@@ -10,29 +18,75 @@ from dataclasses import dataclass, field, replace
 
 from liveoak.errors import UserError
 
+_NOTHING = 1e-12
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceSettings:
-    """A round is one update and the mean reward of the episodes lived before it."""
+    """How quickly evidence counts, and how much it may come to."""
 
-    first: float = 0.3
-    least: float = 0.02
-    """Below this the signal is off."""
-    most: float = 1.0
-    grow: float = 1.25
-    shrink: float = 0.5
-    rounds: int = 5
-    """Rounds between two decisions, so that each is seen to act before the next."""
-    memory: float = 0.8
-    """What a round still weighs in the level of reward one round later."""
-    margin: float = 1.0
-    """Standard errors that the level must lie below the mark, and the mark below the best level, to call it a fall."""
+    most: float = 0.3
+    """The weight at most, beside reward's of 1."""
+    memory: float = 0.98
+    """What a step still counts one step later."""
+    margin: float = 2.0
+    """Standard errors by which means are doubted."""
+    steps: int = 8
+    """Steps that must have been seen before the signal has any weight."""
 
     def __post_init__(self) -> None:
-        if not (0 < self.least <= self.first <= self.most and self.grow > 1 and 0 < self.shrink < 1):
-            raise UserError(f"{self!r}: expected 0 < least <= first <= most, grow > 1 and 0 < shrink < 1")
-        if not (self.rounds >= 1 and 0 < self.memory < 1 and self.margin >= 0):
-            raise UserError(f"{self!r}: expected rounds >= 1, 0 < memory < 1 and margin >= 0")
+        if not (self.most > 0 and 0 < self.memory < 1 and self.margin >= 0 and self.steps >= 2):
+            raise UserError(f"{self!r}: expected most > 0, 0 < memory < 1, margin >= 0 and steps >= 2")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Products:
+    """Of one step's gradients: of foretelling, `t`, and of doing, `d`; `d'` is doing's of other episodes."""
+
+    told_other: float
+    """t . d'"""
+    done_other: float
+    """d . d'"""
+    told_told: float
+    """|t|^2"""
+    done_done: float
+    """|d|^2"""
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, (self.told_other, self.done_other, self.told_told, self.done_done))):
+            raise UserError(f"{self!r}: expected finite numbers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recent:
+    """A mean of numbers, of which each counts less the longer it is past, and its standard error."""
+
+    weights: float = 0.0
+    squares: float = 0.0
+    """Of the weights."""
+    total: float = 0.0
+    total_of_squares: float = 0.0
+
+    def after(self, value: float, memory: float) -> Recent:
+        """One number later."""
+        return Recent(
+            weights=memory * self.weights + 1,
+            squares=memory * memory * self.squares + 1,
+            total=memory * self.total + value,
+            total_of_squares=memory * self.total_of_squares + value * value,
+        )
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.weights if self.weights else 0.0
+
+    @property
+    def error(self) -> float:
+        """Standard error of the mean."""
+        if not self.weights:
+            return 0.0
+        variance = max(0.0, self.total_of_squares / self.weights - self.mean**2)
+        return math.sqrt(variance * self.squares) / self.weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,69 +94,33 @@ class Balance:
     """One world's balance. Pure: `after` gives the next one."""
 
     settings: BalanceSettings = field(default_factory=BalanceSettings)
-    value: float | None = None
-    """The weight of the transition signal; None: no round yet."""
-    level: float = 0.0
-    """Reward as of late."""
-    variance: float = 0.0
-    """Of a round's reward about the level."""
-    mark: float = -math.inf
-    """A level that was reached for certain, and is to be kept."""
     seen: int = 0
-    waited: bool = False
-    """The last decision found the signal off and reward below the mark."""
+    told_other: Recent = field(default_factory=Recent)
+    done_other: Recent = field(default_factory=Recent)
+    told_told: Recent = field(default_factory=Recent)
+    done_done: Recent = field(default_factory=Recent)
 
     @property
     def weight(self) -> float:
-        """What to multiply the transition term by."""
-        return self.settings.first if self.value is None else self.value
+        """What to multiply the transition term by, from 0 to `most`."""
+        known = self.settings
+        gain = self.told_other.mean - known.margin * self.told_other.error
+        if self.seen < known.steps or gain <= 0:
+            return 0.0
+        doing = self.done_other.mean + known.margin * self.done_other.error
+        if doing <= 0:
+            return 0.0
+        worth = (gain / max(self.told_told.mean, _NOTHING)) * (self.done_done.mean / max(doing, _NOTHING))
+        return min(known.most, worth)
 
-    def after(self, reward: float | None) -> Balance:
-        """One round later. A round that nobody rewarded (None) changes nothing.
-
-        The weight is cut when reward lies below what was reached before, and grows slowly while it does not. If reward
-        stays low although the signal is off, the fault lies elsewhere (the world may have changed): the mark is set
-        anew, and the signal is tried again.
-
-        Raises:
-            UserError: the reward is not a number.
-        """
-        if reward is None:
-            return self
-        if not math.isfinite(reward):
-            raise UserError(f"a round has mean reward {reward!r}; expected a finite number")
-        known = self._observed(reward)
-        error = self.settings.margin * known._error()
-        if known.seen < 2 * self.settings.rounds or known.seen % self.settings.rounds:
-            return known
-        known = replace(known, mark=max(known.mark, known.level - error))
-        return known._cut() if known.level + error < known.mark else known._grown()
-
-    def _observed(self, reward: float) -> Balance:
-        if not self.seen:
-            return replace(self, value=self.weight, level=reward, seen=1)
-        new = 1 - self.settings.memory
-        distance = reward - self.level
+    def after(self, products: Products) -> Balance:
+        """One step later."""
+        memory = self.settings.memory
         return replace(
             self,
-            level=self.level + new * distance,
-            variance=self.settings.memory * (self.variance + new * distance * distance),
             seen=self.seen + 1,
+            told_other=self.told_other.after(products.told_other, memory),
+            done_other=self.done_other.after(products.done_other, memory),
+            told_told=self.told_told.after(products.told_told, memory),
+            done_done=self.done_done.after(products.done_done, memory),
         )
-
-    def _error(self) -> float:
-        """Standard error of the level, a weighted mean of rounds whose weights fall off with `memory`."""
-        return math.sqrt(self.variance * (1 - self.settings.memory) / (1 + self.settings.memory))
-
-    def _cut(self) -> Balance:
-        known = self.settings
-        if self.weight == 0 and not self.waited:
-            return replace(self, waited=True)
-        if self.weight == 0:
-            return replace(self, waited=False, mark=self.level, value=known.first)
-        cut = self.weight * known.shrink
-        return replace(self, value=cut if cut >= known.least else 0.0)
-
-    def _grown(self) -> Balance:
-        known = self.settings
-        return replace(self, waited=False, value=min(known.most, max(known.least, self.weight * known.grow)))

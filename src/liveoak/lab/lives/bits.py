@@ -30,10 +30,13 @@ from liveoak.lab.lives.tables import (
 from liveoak.lab.lives.ways import way
 from liveoak.lab.order import Order
 from liveoak.lab.results import Figure, Results, figure
+from liveoak.signals import BalanceSettings
 
 PEER = "trl grpo"
 """The arm of somebody else."""
 OURS = ("reward", "transition", "both", "selected", "naive")
+BALANCED = ("both", "selected")
+"""Arms in which what foretelling weighs is found, as it is in `liveoak live`."""
 PARTS_OF_BOTH = ("foretold", "advice")
 """Arms of worlds whose observations say what would have been right."""
 Carried = Literal["names", "shows"]
@@ -92,7 +95,9 @@ def lives(seeds: range, *, quick: bool) -> tuple[dict[str, Life], dict[str, tupl
         for place in PLACES:
             for arm in place.arms:
                 name = f"{place.name}, {arm}, seed {seed}"
-                settings = replace(way("reward" if arm == PEER else arm), parts=STEPS, passes=PASSES, replay=REPLAY)
+                balance = BalanceSettings() if arm in BALANCED else None
+                settings = way("reward" if arm == PEER else arm)
+                settings = replace(settings, balance=balance, parts=STEPS, passes=PASSES, replay=REPLAY)
                 life = Life(
                     world=place.world,
                     options=place.of_seed(seed),
