@@ -47,7 +47,7 @@ def live(
         typer.Option(help="Which observed tokens: answers to actions, of those what is left to learn, or all."),
     ] = "selected",
     balance: Annotated[
-        bool, typer.Option("--balance/--no-balance", help="Adapt the weight of transition so that it costs no reward.")
+        bool, typer.Option("--balance/--no-balance", help="Weigh transition by what it gains of doing; else 0.3.")
     ] = True,
     renewed: Annotated[
         int | None,

@@ -91,7 +91,9 @@ class Known:
             for ids, first in zip(each, found["firsts"].tolist(), strict=True)
         ]
         states = found["states"].to(self._engine.device).split([len(one.wanted) for one in sequences])
-        return [Said(sequence=one, states=own) for one, own in zip(sequences, states, strict=True)]
+        # Copied, so that each begins where torch aligns memory: products of what a file holds at some odd address can
+        # differ, in the last bits, from those of the same numbers just computed.
+        return [Said(sequence=one, states=own.clone()) for one, own in zip(sequences, states, strict=True)]
 
 
 def _drawn(engine: Engine, decoder: Decoder, requests: Seq[Request]) -> dict[str, Tensor]:
