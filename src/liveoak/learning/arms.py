@@ -83,4 +83,4 @@ ARMS: Mapping[str, LearnerSettings] = {
     "distillation": LearnerSettings(reward=False, transition="off", imitation=False, advice=False, distillation=True),
 }
 """Ways to learn, by name. `both` is reward and all that the world answers; `foretold` is reward and foretelling the
-answers, `advice` reward and doing what they name; `selected` is both with selection and an adaptive balance."""
+answers, `advice` reward and doing what they name; `selected` is both with selection and a balance."""
