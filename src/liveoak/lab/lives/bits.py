@@ -1,9 +1,9 @@
 """The experiment `bits`: what each signal makes of the same lives, in episodes and in bits.
 
-Arms: reward alone; transition alone; both, which is reward and all that the world answers, foretelling weighed by what
-it gains; both with selection; the naive loss on all that was observed; and, where a world is one turn, TRL's
-GRPOTrainer on the same prior, as somebody else's reward alone. Where answers say what would have been right, two arms more tell what of `both`
-it is that helps: foretelling the answers, or doing what they name.
+Arms: reward alone; transition alone; both, which is reward and all that the world answers, foretelling weighed by
+what it gains; both with selection; the naive loss on all that was observed; and, where a world is one turn, TRL's
+GRPOTrainer on the same prior, as somebody else's reward alone. Where answers say what would have been right, two arms
+more tell what of `both` it is that helps: foretelling the answers, or doing what they name.
 """
 
 from __future__ import annotations
