@@ -126,15 +126,16 @@ def _headline(found: Mapping[str, Mapping[str, float]], count: int) -> dict[str,
     """What learning brings over each of the others, paired by passage. Better of ours: after the outer loop."""
     figures: dict[str, Figure] = {}
     ours = found.get(AFTER)
-    for name, key in (
-        (TRUNCATED, "recall_over_truncated"),
-        (READ, "recall_over_raw_text"),
-        (RETRIEVED, "recall_over_retrieval"),
-        (BEFORE, "recall_after_over_before"),
+    for name, against in (
+        (TRUNCATED, "over_truncated"),
+        (READ, "over_raw_text"),
+        (RETRIEVED, "over_retrieval"),
+        (BEFORE, "after_over_before"),
     ):
         if ours is not None and name in found:
-            pair = (_by_passage(ours, "recall", count), _by_passage(found[name], "recall", count))
-            figures |= figure_of(key, paired_bootstrap(*pair))
+            for key, told in (("recall", "recall"), ("gold_logprob", "logprob")):
+                pair = (_by_passage(ours, key, count), _by_passage(found[name], key, count))
+                figures |= figure_of(f"{told}_{against}", paired_bootstrap(*pair))
     return figures
 
 

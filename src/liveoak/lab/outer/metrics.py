@@ -101,6 +101,26 @@ OUTER = (
         description="recall after learning, less that with what a search finds in the context: the gap to retrieval",
     ),
     Metric(
+        key="logprob_over_truncated",
+        unit="nats/token",
+        better="higher",
+        description="true answers' log-probability after learning, less that with the text's beginning in the context",
+        threshold=0.0,
+    ),
+    Metric(
+        key="logprob_over_raw_text",
+        unit="nats/token",
+        better="higher",
+        description="true answers' log-probability after learning, less that after next-token training on the text",
+        threshold=0.0,
+    ),
+    Metric(
+        key="logprob_over_retrieval",
+        unit="nats/token",
+        better="higher",
+        description="true answers' log-probability after learning, less that with what a search finds in the context",
+    ),
+    Metric(
         key="gain_at_home",
         unit="points",
         better="higher",
