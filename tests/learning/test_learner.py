@@ -209,6 +209,15 @@ def test_a_balanced_step_without_weight_is_that_of_reward_alone(engine: Engine):
     assert "transition" in both.learn(pair()).losses, "what was foretold is told all the same"
 
 
+def test_where_rewards_tell_nothing_what_is_observed_is_learned(engine: Engine):
+    """A group without variance teaches through the other signals, balanced or not."""
+    learner = Learner(engine, replace(SMALL, balance=BalanceSettings(), rate=1e-2))
+    alike = [lived(0, worth=1.0), lived(1, worth=1.0)]
+    reports = [learner.learn(alike) for _ in range(4)]
+    assert all(report.silent and report.steps for report in reports)
+    assert reports[-1].losses["transition"] < reports[0].losses["transition"]
+
+
 def test_a_balanced_step_is_the_sum_of_its_parts(engine: Engine):
     """With the weight at its bound, the gradient followed is doing's and `most` of foretelling's: the fixed way's."""
     given = Recent(weights=9.0, squares=9.0, total=9e9, total_of_squares=9e18)

@@ -56,7 +56,7 @@ def metrics(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_the_bit_meter_is_read_while_living_and_goes_on_with_the_life(tmp_path: Path, engine: Engine):
-    order = ORDER.model_copy(update={"metered": 2})
+    order = ORDER.model_copy(update={"metered": 2, "balance": False})
     told, _ = lived(tmp_path / "whole", engine, 20, order)
     read = {line["episodes"]: line for line in told if "bits" in line}
     assert list(read) == [8, 16, 20], "every second round, and the last"

@@ -54,6 +54,13 @@ def test_it_waits_for_steps():
     assert [after([products(1, 1)] * count, settings).weight for count in range(6)] == [0, 0, 0, 0, 0.3, 0.3]
 
 
+def test_alone_it_has_all_its_weight_until_enough_was_seen():
+    settings = BalanceSettings(steps=3)
+    found = [after([products(-1, 1)] * count, settings).weight_alone for count in range(5)]
+    assert found == [0.3, 0.3, 0.3, 0.0, 0.0]
+    assert after([products(1, 1)] * 4, settings).weight_alone == 0.3
+
+
 def test_doubt_lowers_it():
     steps = [products(told, 1.0) for told in (0.5, -0.1, 0.4, 0.0) * 10]
     doubts = [after(steps, BalanceSettings(margin=margin, most=10.0)).weight for margin in (0.0, 1.0, 2.0, 9.0)]

@@ -76,11 +76,11 @@ ARMS: Mapping[str, LearnerSettings] = {
     "transition": LearnerSettings(reward=False, advice=False),
     "foretold": LearnerSettings(advice=False),
     "both": LearnerSettings(),
-    "selected": LearnerSettings(transition="selected", balance=BalanceSettings()),
+    "selected": LearnerSettings(transition="selected"),
     "naive": LearnerSettings(transition="naive", advice=False),
     "imitation": LearnerSettings(reward=False, transition="off", advice=False),
     "advice": LearnerSettings(transition="off"),
     "distillation": LearnerSettings(reward=False, transition="off", imitation=False, advice=False, distillation=True),
 }
 """Ways to learn, by name. `both` is reward and all that the world answers; `foretold` is reward and foretelling the
-answers, `advice` reward and doing what they name; `selected` is both with selection and a balance."""
+answers, `advice` reward and doing what they name; `selected` is both with selection."""

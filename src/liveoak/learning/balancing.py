@@ -49,7 +49,7 @@ class Balanced:
             for world, told in telling.items():
                 self._compare(world, told.flat, doing.flat)
             self._before = doing.flat
-        weighed = [(self.weight(world), told) for world, told in telling.items()]
+        weighed = [(self._weight(world, alone=doing is None), told) for world, told in telling.items()]
         followed = [(1.0, doing)] if doing is not None else []
         followed += [(weight, told) for weight, told in weighed if weight]
         if not followed:
@@ -64,8 +64,11 @@ class Balanced:
 
     def weight(self, world: str) -> float:
         """What foretelling weighs there by now."""
-        balance = self.balances.get(world)
-        return 0.0 if balance is None else balance.weight
+        return self._weight(world, alone=False)
+
+    def _weight(self, world: str, *, alone: bool) -> float:
+        balance = self.balances.get(world, Balance(settings=self._settings))
+        return balance.weight_alone if alone else balance.weight
 
     def _compare(self, world: str, told: Tensor, done: Tensor) -> None:
         if self._before is None:

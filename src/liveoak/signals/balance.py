@@ -113,6 +113,11 @@ class Balance:
         worth = (gain / max(self.told_told.mean, _NOTHING)) * (self.done_done.mean / max(doing, _NOTHING))
         return min(known.most, worth)
 
+    @property
+    def weight_alone(self) -> float:
+        """The same for a step in which nothing says what to do: there is nothing to lose, until more is known."""
+        return self.settings.most if self.seen < self.settings.steps else self.weight
+
     def after(self, products: Products) -> Balance:
         """One step later."""
         memory = self.settings.memory

@@ -18,17 +18,19 @@ from liveoak.lab.lives.tables import Table, figure_of, final_score, paired, rati
 from liveoak.lab.lives.ways import way
 from liveoak.lab.order import Order
 from liveoak.lab.results import Figure, Results
+from liveoak.signals import BalanceSettings
 
 PLACES: Mapping[str, tuple[Mapping[str, Any], int]] = {
     "rooms": ({"rooms": 4, "advice": True}, 1280),
     "journey": ({"miles": 1, "advice": True}, 1280),
 }
 """Options and episodes."""
+ADAPTIVE = "adaptive"
 ARMS_OF_STAGES: Mapping[str, tuple[str, ...]] = {
     "reward": ("reward",),
     "stages": ("transition", "reward"),
     "stream": ("foretold",),
-    "adaptive": ("selected",),
+    ADAPTIVE: ("selected",),
 }
 """The learner's arms that share a life's episodes evenly, in this order."""
 SHARE = 0.6
@@ -42,7 +44,9 @@ def lives(seeds: range, *, quick: bool) -> tuple[dict[str, Life], dict[str, tupl
         for place, (options, episodes) in PLACES.items():
             for arm, parts in ARMS_OF_STAGES.items():
                 share = (64 if quick else episodes) // len(parts)
-                stages = tuple(Stage(settings=replace(way(part), advice=False), episodes=share) for part in parts)
+                balance = BalanceSettings() if arm == ADAPTIVE else None
+                ways = [replace(way(part), advice=False, balance=balance) for part in parts]
+                stages = tuple(Stage(settings=settings, episodes=share) for settings in ways)
                 life = Life(
                     world=place,
                     options={**options, "rule": seed % 24},
@@ -102,7 +106,9 @@ def experiment(order: Order) -> Results:
 
 def _headline(arms: Mapping[str, Mapping[str, Figure]]) -> dict[str, Figure]:
     """The adaptive mix where it did worst."""
-    found = [figures for name, figures in arms.items() if name.endswith(", adaptive") and "episodes_ratio" in figures]
+    found = [
+        figures for name, figures in arms.items() if name.endswith(f", {ADAPTIVE}") and "episodes_ratio" in figures
+    ]
     if not found:
         return {}
     worst = max(found, key=lambda figures: figures["episodes_ratio"].value)
@@ -112,7 +118,7 @@ def _headline(arms: Mapping[str, Mapping[str, Figure]]) -> dict[str, Figure]:
 def _claims(table: Table) -> dict[str, bool]:
     claims: dict[str, bool] = {}
     for place, by_arm in table.cells.items():
-        ours = by_arm.get("adaptive", {})
+        ours = by_arm.get(ADAPTIVE, {})
         for arm in ("reward", "stages", "stream"):
             difference = paired(ours, by_arm.get(arm, {}), final_score)
             if difference is not None:
