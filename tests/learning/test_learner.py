@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -216,6 +217,15 @@ def test_where_rewards_tell_nothing_what_is_observed_is_learned(engine: Engine):
     reports = [learner.learn(alike) for _ in range(4)]
     assert all(report.silent and report.steps for report in reports)
     assert reports[-1].losses["transition"] < reports[0].losses["transition"]
+
+
+def test_a_balanced_update_that_diverges_says_so(engine: Engine):
+    learner = Learner(engine, replace(SMALL, balance=BalanceSettings(), parts=2))
+    learner.learn(pair())
+    learner.slot.master.fill_(math.nan)
+    engine.run(learner.slot.publish)
+    with pytest.raises(LearningError, match="diverged"):
+        learner.learn(pair())
 
 
 def test_a_balanced_step_is_the_sum_of_its_parts(engine: Engine):

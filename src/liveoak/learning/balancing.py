@@ -14,7 +14,7 @@ from torch import Tensor
 
 from liveoak.errors import LearningError
 from liveoak.learning.objective import Example
-from liveoak.learning.update import Gradient, Step, Stride, Update, descend, gradients_together
+from liveoak.learning.update import Gradient, Step, Stride, Update, descend, gradients_together, mean_losses
 from liveoak.signals import Balance, BalanceSettings, Products
 
 
@@ -56,7 +56,7 @@ class Balanced:
             return None
         whole = Gradient(
             flat=torch.stack([weight * one.flat for weight, one in followed]).sum(0),
-            losses=_losses([*([doing] if doing is not None else []), *telling.values()]),
+            losses=mean_losses(one.losses for one in (doing, *telling.values()) if one is not None),
             credited=sum(one.credited for _, one in followed),
             processed=sum(one.processed for one in (doing, *telling.values()) if one is not None),
         )
@@ -88,13 +88,5 @@ class Balanced:
         found = gradients_together([Stride(update=self._update, examples=examples, rate=rate)])[0]
         if isinstance(found, LearningError):
             raise found
+        found.norm()  # before it is compared with others, what has diverged says so
         return found
-
-
-def _losses(gradients: Sequence[Gradient]) -> dict[str, float]:
-    """By signal; of one that several have, the mean over them."""
-    found: dict[str, list[float]] = {}
-    for gradient in gradients:
-        for signal, loss in gradient.losses.items():
-            found.setdefault(signal, []).append(loss)
-    return {signal: sum(losses) / len(losses) for signal, losses in found.items()}

@@ -97,11 +97,13 @@ def surprising(
         ]
         ranked += [(cost, place, span) for cost, span in sorted(costed, key=lambda pair: -pair[0])[:2]]
     ranked.sort(key=lambda entry: -entry[0])
-    found = [
-        (sentences[place], span if span.text.lower() in given else widened(sentences[place].text, span))
-        for _, place, span in ranked
-    ]
-    return list(dict.fromkeys(found))[: max(count, 0)]
+    phrases: dict[tuple[Sentence, AnswerSpan], None] = {}
+    for _, place, span in ranked:
+        if len(phrases) == count:
+            break
+        own = span if span.text.lower() in given else widened(sentences[place].text, span)
+        phrases[sentences[place], own] = None
+    return list(phrases)
 
 
 @dataclass(frozen=True, slots=True)

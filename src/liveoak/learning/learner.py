@@ -27,7 +27,7 @@ from liveoak.learning.objective import ANCHOR, REWARD, TRANSITION, Example
 from liveoak.learning.reservoir import Reservoir
 from liveoak.learning.scoring import costs
 from liveoak.learning.trying import gains, heeding
-from liveoak.learning.update import Step, Stride, Update, step_together
+from liveoak.learning.update import Step, Stride, Update, mean_losses, step_together
 from liveoak.records import Credit
 from liveoak.signals import (
     Measured,
@@ -63,7 +63,7 @@ class Report:
     reward: float | None
     """Mean worth of the rewarded episodes."""
     weights: Mapping[str, float]
-    """By world, what the transition signal weighed."""
+    """By world, what the transition signal weighs after it, in steps that have something to do as well."""
     explained: float | None
     """Share of the variance of returns that the learned value foresaw; None: it was not asked."""
     standing: Mapping[Source, float]
@@ -171,7 +171,7 @@ class Learner:
         self._remember(episodes, foreseen, standing, balanced)
         sources = self._sources(episodes)
         return Report(
-            losses=_means(done),
+            losses=mean_losses(step.losses for step in done),
             credited=_counted(made[: len(episodes)]),
             steps=len(done),
             processed=sum(step.processed for step in done),
@@ -422,14 +422,6 @@ def _times(credit: Credit, weight: float) -> Credit:
     if weight == 1:
         return credit
     return Credit(signal=credit.signal, weights=tuple(weight * value for value in credit.weights))
-
-
-def _means(steps: Sequence[Step]) -> dict[str, float]:
-    found: dict[str, list[float]] = {}
-    for step in steps:
-        for signal, value in step.losses.items():
-            found.setdefault(signal, []).append(value)
-    return {signal: sum(values) / len(values) for signal, values in found.items()}
 
 
 def _counted(made: Sequence[Sequence[Example]]) -> dict[str, int]:

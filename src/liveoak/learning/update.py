@@ -6,7 +6,7 @@ Each slot has its own examples, normalisers, rate and optimizer state; what slot
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from torch import Tensor
@@ -96,6 +96,25 @@ class Gradient:
     """Nats per credited token."""
     credited: int
     processed: int
+
+    def norm(self) -> float:
+        """
+        Raises:
+            LearningError: it or a loss is not a number, so that it cannot be followed.
+        """
+        norm = float(self.flat.norm())
+        if all(map(math.isfinite, (norm, *self.losses.values()))):
+            return norm
+        raise LearningError(f"the update diverged: losses {self.losses!r}, gradient norm {norm!r}; lower the rate")
+
+
+def mean_losses(each: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """By signal, the mean over those that have it."""
+    found: dict[str, list[float]] = {}
+    for losses in each:
+        for signal, value in losses.items():
+            found.setdefault(signal, []).append(value)
+    return {signal: sum(values) / len(values) for signal, values in found.items()}
 
 
 def gradients_together(strides: Sequence[Stride]) -> list[Gradient | LearningError]:
@@ -192,8 +211,9 @@ def _gradient(one: _UnderWay | LearningError) -> Gradient | LearningError:
 
 
 def _descend(update: Update, gradient: Gradient, rate: float) -> Step | LearningError:
-    norm = float(gradient.flat.norm())
-    if not all(map(math.isfinite, (norm, *gradient.losses.values()))):
-        return LearningError(f"the update diverged: losses {gradient.losses!r}, gradient norm {norm!r}; lower the rate")
+    try:
+        norm = gradient.norm()
+    except LearningError as error:
+        return error
     step_along(update.slot, gradient.flat, norm, update.adam, rate)
     return Step(losses=gradient.losses, credited=gradient.credited, processed=gradient.processed)
