@@ -154,8 +154,28 @@ def test_notes_share_their_room_among_windows():
 
 def test_exams_are_marked_and_scored():
     pair = QA(question="Who is mayor of Anford?", answer="Anna0")
-    assert examined(Scholar(), None, [pair]) == {"recall": 0.0, "gold_logprob": -1.0}
-    assert examined(Scholar(), None, [pair], lambda question: passage(0).text) == {"recall": 1.0, "gold_logprob": 0.0}
+    closed = {"recall": 0.0, "recall_of_others": 0.0, "f1": 0.0, "reply_words": 1.0, "gold_logprob": -1.0}
+    assert examined(Scholar(), None, [pair]) == closed
+    assert examined(Scholar(), None, [pair], lambda question: passage(0).text) == {
+        **closed,
+        "recall": 1.0,
+        "f1": 1.0,
+        "gold_logprob": 0.0,
+    }
+
+
+def test_an_exam_tells_replies_that_hold_what_was_not_asked():
+    class Parrot(Scholar):
+        def answers(self, slot: Any, prompts: Sequence[str]) -> list[str]:
+            return ["Anna and Bert are there"] * len(prompts)
+
+    pairs = [QA(question=f"Who is {n}?", answer=name) for n, name in enumerate(("Anna", "Bert", "Bert", "Curt"))]
+    found = examined(Parrot(), None, pairs)
+    assert found["recall"] == 3 / 4
+    # Of ten other answers, Anna is asked beside three, each Bert beside two, Curt beside three: 2 + 1 + 1 + 3 are held.
+    assert found["recall_of_others"] == 7 / 10
+    assert found["reply_words"] == 5
+    assert found["f1"] == (2 / 6 * 3) / 4
 
 
 def test_transfer_tries_the_main_ledger_elsewhere():

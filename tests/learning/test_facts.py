@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,12 @@ import torch
 from liveoak.config import load_settings
 from liveoak.engine import Engine
 from liveoak.engine import Sequence as Tokens
-from liveoak.learning.facts import given_facts, read_lesson, stated_facts, subject_of, surprising
+from liveoak.learning.asking import ask, fact_of_clause
+from liveoak.learning.clauses import clauses
+from liveoak.learning.facts import given_facts, read_lesson, stated_facts, subject_of, surprising, told_facts
 from liveoak.learning.reading import Sentence, read
 from liveoak.learning.recipe import Recipe
+from liveoak.learning.spans import content_words
 from liveoak.priors import load_prior
 from liveoak.records import QA, Lesson
 
@@ -71,6 +75,34 @@ def test_long_sentences_that_state_names_are_asked_about_more_where_effort_is_hi
     (more,) = texts["high"][len(texts["medium"]) :]
     assert f"{more.before}{more.answer}{more.after}" == long
     assert "Runa" not in more.answer
+
+
+def test_long_sentences_are_asked_for_clause_by_clause_where_effort_is_high():
+    long = (
+        "Every small brass key of that old house hangs beside the green kitchen door, where Runa Hessel keeps it dry."
+    )
+    source = f"{long} The red roof leaks."
+    told = told_facts(lesson(source=source, effort="high"), Recipe())
+    assert [fact.answer for fact in told] == [
+        "Every small brass key", "old house hangs beside the green kitchen door", "where Runa Hessel keeps it dry",
+    ]  # fmt: skip
+    assert told_facts(lesson(source=source), Recipe()) == []
+    assert len(told_facts(lesson(source=source, effort="high"), Recipe(most_facts=2))) == 2
+
+
+def test_a_clause_is_asked_for_by_its_own_words_and_never_told():
+    """Words next to it may be in the question too: people ask with these."""
+    sentence = (
+        "Since two wet years, the new pump of the garden runs on warm nights, which the neighbours dislike a lot."
+    )
+    clause = clauses(sentence)[1]
+    assert clause.text == "the new pump of the garden runs on warm nights"
+    fact = fact_of_clause(sentence, clause, "the boathouse")
+    asked = [pair.question.lower() for pair in ask(fact, random.Random(0), 40)]
+    assert any("years" in question and "neighbours" in question for question in asked)
+    assert not any("lot" in question for question in asked)
+    assert all(any(word in question for word in content_words(clause.text)) for question in asked)
+    assert not any(clause.text.lower() in question for question in asked)
 
 
 def test_a_word_that_somebody_gave_as_an_answer_is_not_told_in_a_phrase(engine: Engine):

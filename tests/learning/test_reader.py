@@ -29,7 +29,7 @@ PLAIN = Recipe(
     views={"low": 1, "medium": 4, "high": 9},
     least_facts=0,
     phrases=0,
-    past=0.5,
+    past={"low": 0.5, "medium": 0.5, "high": 0.5},
 )
 ROOMS = [
     f"The door of the {colour} room opens at {hour}:15." for hour, colour in enumerate("red blue green".split(), 7)

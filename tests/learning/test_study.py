@@ -113,6 +113,27 @@ def test_what_is_kept_aside_is_one_wording_a_fact_and_not_trained_on(
     assert study.plan(lesson).held_out == done.held_out, "the same aside every time"
 
 
+def test_clauses_are_asked_for_beside_the_facts_in_no_more_steps(engine: Engine, decoder: Decoder):
+    """Nothing is kept aside of them, and all of them are asked for."""
+    long = (
+        "The tall iron gate of the upper garden opens slowly in wet autumn weather, its two rusty hinges squeal, and "
+        "Runa Hessel oils the whole thing every single month with thick yellow grease."
+    )
+    lesson = facts(5, source=long, effort="high")
+    plain = replace(PLAIN, clauses=dict.fromkeys(PLAIN.clauses, False))
+    without, beside = (Study(engine, decoder, recipe, ()) for recipe in (plain, PLAIN))
+    plan = beside.plan(lesson)
+    assert [fact.answer for fact in plan.told] == [
+        "The tall iron gate of the upper garden opens slowly", "in wet autumn weather", "its two rusty hinges squeal",
+        "Runa Hessel oils the whole thing every single month", "with thick yellow grease",
+    ]  # fmt: skip
+    assert plan.held_out == without.plan(lesson).held_out
+    assert not {fact.answer for fact in plan.told} & {pair.answer for pair in plan.held_out}
+    fewer, more = (own.study(lesson, engine.bank.new_slot(rank=4)) for own in (without, beside))
+    assert fewer.steps == more.steps
+    assert more.tokens_trained > 2 * fewer.tokens_trained
+
+
 def test_a_study_learns_and_a_frozen_slot_does_not(engine: Engine, decoder: Decoder):
     lesson = Lesson(id="l", topic="t", demonstrations=(Demonstration(prompt="Greet me", reply="Ahoy, captain"),))
     study = Study(engine, decoder, replace(PLAIN, rate=1e-2), ())

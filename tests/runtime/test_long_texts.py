@@ -73,7 +73,9 @@ def test_what_was_read_in_windows_is_repeated_when_the_next_lesson_is_studied(
     answers: set[str] = set()
     real = Course._of_pair  # pyright: ignore[reportPrivateUsage]
     monkeypatch.setattr(Course, "_of_pair", lambda c, q, a: (answers.add(a), real(c, q, a))[1])  # type: ignore[misc]
-    again = start(recipe=replace(QUICK, past=1.0, views=dict.fromkeys(("low", "medium", "high"), 60)), **SMALL)
+    efforts = ("low", "medium", "high")
+    thorough = replace(QUICK, past=dict.fromkeys(efforts, 1.0), views=dict.fromkeys(efforts, 60))
+    again = start(recipe=thorough, **SMALL)
     again.learn(lesson("l2", statements=("Nobody swims before 6:15.",)))
     assert {"6:15", "Runa Hessel", "Olaf Brandt", "Mette Quist"} <= answers
 

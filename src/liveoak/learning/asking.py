@@ -27,6 +27,7 @@ _ASKED: dict[str, tuple[str, ...]] = {
     "number": ("how many", "what number", "which number"),
     "name": ("who", "what", "where", "which person", "which place", "whose name"),
     "phrase": ("what", "which", "what kind"),
+    "clause": ("what", "how", "why", "where", "what happened", "who", "which"),
 }
 _UNITS: tuple[tuple[frozenset[str], tuple[str, ...]], ...] = (
     (
@@ -54,6 +55,8 @@ _OPENING = re.compile(
 )
 """The question words of a question."""
 _SHARE = ("what share", "what percentage", "how much")
+_NEXT_TO = 2
+"""Content words on either side of a clause that questions about it may hold."""
 _ALIKE = 0.3
 """Share of the shorter one's words that makes two facts alike."""
 _WITHOUT_S = frozenset("feet people staff men women children crew sheep fish yen crown krona hertz".split())
@@ -104,6 +107,21 @@ def fact_of_span(sentence: str, span: AnswerSpan, subject: str) -> Fact:
         after=spoken.sub("...", sentence[span.end :]),
         asked=_question_words(span),
         subject=subject,
+    )
+
+
+def fact_of_clause(sentence: str, clause: AnswerSpan, subject: str) -> Fact:
+    """The fact that a clause states: asked for by some of its words and of those next to it, it is said in full."""
+    own = content_words(clause.text)
+    before = content_words(sentence[: clause.start])[-_NEXT_TO:]
+    after = content_words(sentence[clause.end :])[:_NEXT_TO]
+    return Fact(
+        answer=clause.text,
+        before="",
+        after=f" {' '.join((*before, *own, *after))}",
+        asked=_ASKED[clause.kind],
+        subject=subject,
+        key=tuple(word.lower() for word in own),
     )
 
 

@@ -87,10 +87,9 @@ class Course:
         self._avoid = {pair.question for pair in plan.held_out}
         own = readable(plan.lesson) if recipe.method == "read" else askable(plan)
         items = own if material.items is None else material.items
-        # A short lesson fills no batch: its steps are smaller, and no fewer, for what teaches is steps.
-        batch = recipe.batch_high if plan.lesson.effort == "high" else recipe.batch
-        self._count = min(batch, max(4, len(items)))
-        self.steps = material.steps or self._due(len(items))
+        self._count = self._batch(len(items))
+        told = 0 if material.items is not None or recipe.method == "read" else len(plan.told)
+        self.steps = material.steps or self._due(len(items) - told)
         self._wordings = recipe.wordings[plan.lesson.effort]
         self._worded: dict[Item, list[Example]] = {}
         """What each item was asked in, the one that was asked last at the end."""
@@ -117,8 +116,8 @@ class Course:
         ]
         if (teacher := self._material.teacher) is not None:
             examples = self._as_taught_by(teacher, examples)
-        if self._material.past is not None and recipe.past > 0:
-            repeats = self._material.past.deal(max(1, int(self._count * recipe.past)), rng)
+        if self._material.past is not None and recipe.past[effort] > 0:
+            repeats = self._material.past.deal(max(1, int(self._count * recipe.past[effort])), rng)
             examples += [self._example(item) for item in repeats]
         held = min(self._beside(recipe.anchors), self._reach)
         examples += [self._material.anchors[place] for place in rng.sample(range(self._reach), held)]
@@ -159,12 +158,18 @@ class Course:
             loss_after=self._last,
         )
 
+    def _batch(self, items: int) -> int:
+        """Questions a step. A short lesson fills no batch: its steps are smaller, and no fewer, for what teaches is
+        steps."""
+        recipe = self._material.recipe
+        return min(recipe.batch_high if self._plan.lesson.effort == "high" else recipe.batch, max(4, items))
+
     def _due(self, items: int) -> int:
         """Steps that so many items ask for, as far as a lesson of this length may take them."""
         recipe, effort = self._material.recipe, self._plan.lesson.effort
         views, bound = recipe.views[effort], recipe.page_steps[effort]
         least = max(4, min(_LEAST, math.ceil(1.5 * views)))
-        asked = math.ceil(items * views / self._count)
+        asked = math.ceil(items * views / self._batch(items))
         if bound is not None:
             tokens = tokens_of(self._plan.lesson, lambda text: len(self._engine.tokenizer.encode(text)))
             asked = min(asked, math.ceil(bound * max(1.0, tokens / recipe.page_tokens)))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from liveoak.engine import SLICE, Engine, Sequence, portions
-from liveoak.learning.asking import Fact, fact_of_question, fact_of_span
+from liveoak.learning.asking import Fact, fact_of_clause, fact_of_question, fact_of_span
+from liveoak.learning.clauses import clauses
 from liveoak.learning.reading import Reading, Sentence, read
 from liveoak.learning.recipe import Recipe
 from liveoak.learning.spans import AnswerSpan, find_spans, phrase_spans, widened
@@ -50,12 +51,28 @@ def stated_facts(engine: Engine, lesson: Lesson, recipe: Recipe) -> list[Fact]:
     ]
     told = {sentence.text for sentence, _ in sure}
     plain = [sentence for sentence in reading.sentences if sentence.text not in told]
-    long = [one for one in reading.sentences if one.text in told and len(phrase_spans(one.text)) >= _SAYS_MORE]
+    long = [one for one in reading.sentences if one.text in told and _says_more(one)]
     given = frozenset(pair.answer.lower() for pair in lesson.questions)
     room = max(int(len(sure) * recipe.phrases), recipe.least_facts - len(sure))
     beside = int(len(sure) * recipe.beside[lesson.effort])
     rest = [*surprising(engine, plain, room, given), *surprising(engine, long, beside, given)]
     return [fact_of_span(sentence.text, span, subject) for sentence, span in (*sure, *rest)][: recipe.most_facts]
+
+
+def told_facts(lesson: Lesson, recipe: Recipe) -> list[Fact]:
+    """The clauses of the lesson's long sentences, where its effort asks for them."""
+    if not recipe.clauses[lesson.effort]:
+        return []
+    reading = read_lesson(lesson)
+    subject = subject_of(reading, lesson.topic)
+    long = [sentence.text for sentence in reading.sentences if _says_more(sentence)]
+    found = [fact_of_clause(text, clause, subject) for text in long for clause in clauses(text)]
+    return found[: recipe.most_facts]
+
+
+def _says_more(sentence: Sentence) -> bool:
+    """Whether it is long enough to say more than its names and numbers."""
+    return len(phrase_spans(sentence.text)) >= _SAYS_MORE
 
 
 def _coined(engine: Engine, sentence: str) -> tuple[AnswerSpan, ...]:

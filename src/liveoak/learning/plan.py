@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from liveoak.engine import Engine
 from liveoak.errors import BadLesson
 from liveoak.learning.asking import Fact, ask, tell_apart
-from liveoak.learning.facts import given_facts, read_lesson, stated_facts
+from liveoak.learning.facts import given_facts, read_lesson, stated_facts, told_facts
 from liveoak.learning.recipe import Recipe
 from liveoak.records import QA, Demonstration, Lesson
 
@@ -25,6 +25,8 @@ class Plan:
     facts: tuple[Fact, ...]
     held_out: tuple[QA, ...]
     """One question a fact, kept aside for the proof."""
+    told: tuple[Fact, ...] = ()
+    """What is asked for as well, of which nothing is kept aside: what the text says clause by clause."""
 
 
 def make_plan(engine: Engine, lesson: Lesson, recipe: Recipe, seed: int) -> Plan:
@@ -42,12 +44,12 @@ def make_plan(engine: Engine, lesson: Lesson, recipe: Recipe, seed: int) -> Plan
     rng = random.Random(f"held out {seed}")
     aside = tuple(_aside(fact, rng) for fact in facts)
     facts = tuple(replace(fact, aside=pair.question) for fact, pair in zip(facts, aside, strict=True))
-    return Plan(lesson=lesson, facts=facts, held_out=aside)
+    return Plan(lesson=lesson, facts=facts, held_out=aside, told=tuple(told_facts(lesson, recipe)))
 
 
 def askable(plan: Plan) -> list[Item]:
     """What is asked about and imitated."""
-    return [*_by_answer(plan.facts), *plan.lesson.demonstrations]
+    return [*_by_answer(plan.facts), *((fact,) for fact in plan.told), *plan.lesson.demonstrations]
 
 
 def readable(lesson: Lesson) -> list[Item]:

@@ -30,6 +30,14 @@ def _reading() -> dict[Effort, float]:
     return {"low": 0.0, "medium": 0.5, "high": 0.25}
 
 
+def _past() -> dict[Effort, float]:
+    return {"low": 0.25, "medium": 0.25, "high": 0.5}
+
+
+def _clauses() -> dict[Effort, bool]:
+    return {"low": False, "medium": False, "high": True}
+
+
 def _beside() -> dict[Effort, float]:
     return {"low": 0.0, "medium": 0.0, "high": 0.5}
 
@@ -85,12 +93,15 @@ class Recipe:
     sentences that state none of these."""
     beside: dict[Effort, float] = field(default_factory=_beside)
     """The same of long sentences that do, by effort."""
+    clauses: dict[Effort, bool] = field(default_factory=_clauses)
+    """Whether what long sentences say is asked for as well, clause by clause, by effort: docs/decisions/029-clauses.md.
+    A study takes no more steps for it."""
     least_facts: int = 12
     """Fill up to this many facts with surprising words where a text has few names and numbers."""
     most_facts: int = 160
     """Facts beyond these are not studied; the longest lesson allowed holds about so many."""
-    past: float = 0.25
-    """Share of each step that repeats earlier lessons of the same agent."""
+    past: dict[Effort, float] = field(default_factory=_past)
+    """Questions about earlier lessons of the same agent beside those of a step, as a share of these, by effort."""
 
     def fresh(self, bank: Bank, tokenizer: ChatTokenizer, seed: int = 0) -> Slot:
         """A slot that nothing was written into."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-SpanKind = Literal["money", "time", "date", "year", "quantity", "number", "name", "phrase"]
+SpanKind = Literal["money", "time", "date", "year", "quantity", "number", "name", "phrase", "clause"]
 
 FUNCTION_WORDS = frozenset(
     "a an the this that these those it its he she they them their his her we us our you your i my me one who whom "

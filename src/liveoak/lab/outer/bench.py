@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from liveoak.lab.exam import exam_prompt
 from liveoak.learning.recipe import Recipe
 from liveoak.records import QA, Lesson, Sampling
-from liveoak.worlds import answered
+from liveoak.worlds import answered, f1, normalised
 
 if TYPE_CHECKING:
     from liveoak.adapters import Slot
@@ -45,9 +46,26 @@ def nothing(question: str) -> str:
 def examined(
     bench: Bench, slot: Slot | None, pairs: Sequence[QA], context: Callable[[str], str] = nothing
 ) -> dict[str, float]:
-    """Share of the questions answered, and the true answers' mean log-probability, in nats per token."""
+    """What the replies come to; `gold_logprob` is in nats per token.
+
+    Recall is the share of them that hold the true answer. A long reply may do so by chance: so there are mean word F1,
+    words a reply, and the share that hold the answer to another of the questions, which nobody asked for.
+    """
     prompts = [exam_prompt(pair.question, context(pair.question)) for pair in pairs]
     truths = [pair.answer for pair in pairs]
     replies = bench.answers(slot, prompts)
     right = [answered(reply, truth) for reply, truth in zip(replies, truths, strict=True)]
-    return {"recall": sum(right) / len(right), "gold_logprob": bench.gold_logprob(slot, prompts, truths)}
+    others = [
+        answered(reply, other)
+        for reply, truth in zip(replies, truths, strict=True)
+        for other in truths
+        if normalised(other) != normalised(truth)
+    ]
+    overlap = [f1(reply, truth) for reply, truth in zip(replies, truths, strict=True)]
+    return {
+        "recall": sum(right) / len(right),
+        "recall_of_others": sum(others) / len(others) if others else 0.0,
+        "f1": math.fsum(overlap) / len(overlap),
+        "reply_words": sum(len(reply.split()) for reply in replies) / len(replies),
+        "gold_logprob": bench.gold_logprob(slot, prompts, truths),
+    }

@@ -133,7 +133,7 @@ def _headline(found: Mapping[str, Mapping[str, float]], count: int) -> dict[str,
         (BEFORE, "after_over_before"),
     ):
         if ours is not None and name in found:
-            for key, told in (("recall", "recall"), ("gold_logprob", "logprob")):
+            for key, told in (("recall", "recall"), ("f1", "f1"), ("gold_logprob", "logprob")):
                 pair = (_by_passage(ours, key, count), _by_passage(found[name], key, count))
                 figures |= figure_of(f"{told}_{against}", paired_bootstrap(*pair))
     return figures

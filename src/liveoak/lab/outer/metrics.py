@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from liveoak.lab.metric import Metric
 
+_MARKS = (
+    ("recall", "share", "recall"),
+    ("f1", "share", "the replies' mean word F1"),
+    ("logprob", "nats/token", "the true answers' log-probability"),
+)
+"""Of each mark: its key, unit and name."""
+
 OUTER = (
     Metric(
         key="kept_share_after_last",
@@ -25,100 +32,48 @@ OUTER = (
         better="higher",
         description="of the true answers' log-probability that learning had added, what is left after the last passage",
     ),
-    Metric(
-        key="recall_after_over_before",
-        unit="share",
-        better="higher",
-        description="recall after the outer loop less that before, paired by passage, on passages that it never saw",
-        threshold=0.0,
+    *(
+        Metric(
+            key=f"{key}_{effort}after_over_before",
+            unit=unit,
+            better="higher",
+            description=f"{what} after the outer loop less that before, paired by passage, on passages that it never "
+            f"saw{where}",
+            threshold=0.0,
+        )
+        for effort, where in (("", ""), ("high_", ", where both study at effort high"))
+        for key, unit, what in _MARKS
     ),
-    Metric(
-        key="logprob_after_over_before",
-        unit="nats/token",
-        better="higher",
-        description="the same difference in the log-probability of true answers",
-        threshold=0.0,
+    *(
+        Metric(
+            key=f"{key}_{told}_over_open",
+            unit="share",
+            better="higher",
+            description=f"{what} with the book closed, {when}, over that of the frozen prior with it open",
+            threshold=threshold,
+        )
+        for told, when, threshold in (
+            ("before", "before the outer loop", None),
+            ("after", "after the outer loop", 0.9),
+            ("high", "after a lesson at effort high", 0.9),
+            ("high_after", "after the outer loop and a lesson at effort high", 0.9),
+        )
+        for key, _, what in _MARKS[:2]
     ),
-    Metric(
-        key="recall_high_after_over_before",
-        unit="share",
-        better="higher",
-        description="the same difference in recall where both study at effort high",
-        threshold=0.0,
-    ),
-    Metric(
-        key="logprob_high_after_over_before",
-        unit="nats/token",
-        better="higher",
-        description="the same difference in the log-probability of true answers where both study at effort high",
-        threshold=0.0,
-    ),
-    Metric(
-        key="recall_before_over_open",
-        unit="share",
-        better="higher",
-        description="recall with the book closed, before the outer loop, over that of the frozen prior with it open",
-    ),
-    Metric(
-        key="recall_after_over_open",
-        unit="share",
-        better="higher",
-        description="recall with the book closed, after the outer loop, over that of the frozen prior with it open",
-        threshold=0.9,
-    ),
-    Metric(
-        key="recall_high_over_open",
-        unit="share",
-        better="higher",
-        description="recall with the book closed, after a lesson at effort high, over the frozen prior's with it open",
-        threshold=0.9,
-    ),
-    Metric(
-        key="recall_high_after_over_open",
-        unit="share",
-        better="higher",
-        description="the same after the outer loop, over the frozen prior's with it open",
-        threshold=0.9,
-    ),
-    Metric(
-        key="recall_over_truncated",
-        unit="share",
-        better="higher",
-        description="recall after learning, less that with the text's beginning in the context",
-        threshold=0.0,
-    ),
-    Metric(
-        key="recall_over_raw_text",
-        unit="share",
-        better="higher",
-        description="recall after learning, less that after next-token training on the raw text",
-        threshold=0.0,
-    ),
-    Metric(
-        key="recall_over_retrieval",
-        unit="share",
-        better="higher",
-        description="recall after learning, less that with what a search finds in the context: the gap to retrieval",
-    ),
-    Metric(
-        key="logprob_over_truncated",
-        unit="nats/token",
-        better="higher",
-        description="true answers' log-probability after learning, less that with the text's beginning in the context",
-        threshold=0.0,
-    ),
-    Metric(
-        key="logprob_over_raw_text",
-        unit="nats/token",
-        better="higher",
-        description="true answers' log-probability after learning, less that after next-token training on the text",
-        threshold=0.0,
-    ),
-    Metric(
-        key="logprob_over_retrieval",
-        unit="nats/token",
-        better="higher",
-        description="true answers' log-probability after learning, less that with what a search finds in the context",
+    *(
+        Metric(
+            key=f"{key}_over_{told}",
+            unit=unit,
+            better="higher",
+            description=f"{what} after learning, less that {against}",
+            threshold=threshold,
+        )
+        for told, against, threshold in (
+            ("truncated", "with the text's beginning in the context", 0.0),
+            ("raw_text", "after next-token training on the raw text", 0.0),
+            ("retrieval", "with what a search finds in the context: the gap to retrieval", None),
+        )
+        for key, unit, what in _MARKS
     ),
     Metric(
         key="gain_at_home",

@@ -180,21 +180,22 @@ def headline(found: Mapping[str, Mapping[int, Mapping[str, float]]]) -> dict[str
     """What the outer loop adds, and how far learning comes towards reading."""
     figures: dict[str, Figure] = {}
     for after, before, when in ((AFTER, BEFORE, ""), (AFTER_HIGH, SHIPPED, "high_")):
-        for key, told in (("recall", "recall"), ("gold_logprob", "logprob")):
+        for key, told in (("recall", "recall"), ("f1", "f1"), ("gold_logprob", "logprob")):
             both = _both(found, after, before)
             if both:
                 ours, theirs = ([found[name][place][key] for place in both] for name in (after, before))
                 figures |= figure_of(f"{told}_{when}after_over_before", paired_bootstrap(ours, theirs))
     shares = {
-        BEFORE: "recall_before_over_open",
-        AFTER: "recall_after_over_open",
-        SHIPPED: "recall_high_over_open",
-        AFTER_HIGH: "recall_high_after_over_open",
+        BEFORE: "before_over_open",
+        AFTER: "after_over_open",
+        SHIPPED: "high_over_open",
+        AFTER_HIGH: "high_after_over_open",
     }
     for name, share in shares.items():
         both = _both(found, name, OPEN)
-        ours, theirs = ([found[one][place]["recall"] for place in both] for one in (name, OPEN))
-        figures |= figure_of(share, bootstrap_ratio(ours, theirs))
+        for key in ("recall", "f1"):
+            ours, theirs = ([found[one][place][key] for place in both] for one in (name, OPEN))
+            figures |= figure_of(f"{key}_{share}", bootstrap_ratio(ours, theirs))
     return figures
 
 
@@ -202,7 +203,11 @@ def arm(name: str, found: Mapping[str, Mapping[int, Mapping[str, float]]]) -> di
     """Means over passages, and how much of what reading gives is there with the book closed."""
     ours = found[name]
     figures = {key: figure_over(key, [one[key] for one in ours.values()]) for key in next(iter(ours.values()))}
-    for key, share in (("gold_logprob", "internalisation"), ("recall", "internalisation_recall")):
+    for key, share in (
+        ("gold_logprob", "internalisation"),
+        ("recall", "internalisation_recall"),
+        ("f1", "internalisation_f1"),
+    ):
         places = [place for place in _both(found, CLOSED, OPEN) if place in ours]
         gained = [ours[place][key] - found[CLOSED][place][key] for place in places]
         offered = [found[OPEN][place][key] - found[CLOSED][place][key] for place in places]

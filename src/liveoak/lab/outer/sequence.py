@@ -57,7 +57,7 @@ class Asked:
 def recipes() -> Mapping[str, Recipe]:
     """How each arm studies."""
     plain = Recipe()
-    return {OURS: plain, BASELINE: replace(plain_reading(plain), anchors=0, past=0.0)}
+    return {OURS: plain, BASELINE: replace(plain_reading(plain), anchors=0, past=dict.fromkeys(plain.past, 0.0))}
 
 
 def experiment(order: Order) -> Results:
