@@ -126,6 +126,12 @@ def test_every_ledger_cell_differs_from_the_one_that_it_is_held_against_in_one_t
             assert sum(changed) == 1, name
 
 
+def test_time_to_a_reward_is_that_of_the_first_round_that_earns_it():
+    cell = {"reward@1": 0.1, "reward@2": 0.6, "reward@10": 0.4, "seconds@1": 3.0, "seconds@2": 7.0, "seconds@10": 30.0}
+    assert ledger.seconds_to(0.5, cell) == 7.0
+    assert ledger.seconds_to(0.7, cell) == 30.0, "nobody got there"
+
+
 def test_the_margin_is_over_the_best_of_the_fixed_ways():
     cells = [
         {f"{arm}/reward": value for arm, value in zip((*FIXED, START, AFTER), values, strict=True)}

@@ -29,6 +29,8 @@ PRICE = 0.15
 """Of a hundred tokens learned, in exam points; an entry has some ten tokens, and is worth an eighth of a point."""
 PRICES = (0.0, 1.5)
 """Others: learning is free, and dearer than what it brings."""
+REACHED = 0.5
+"""Reward a life of which the time until it is first earned, over a round, is told: half of what a life can earn."""
 MAIN, SHUFFLED, WRITES_ONLY = "main", "shuffled exams", "slow weights only write"
 UNPAID = "price 0, crowding unpaid"
 KINDS = 3
@@ -107,6 +109,13 @@ def best_fixed(cells: Sequence[Mapping[str, float]]) -> str:
     return max(FIXED, key=lambda arm: sum(cell[f"{arm}/reward"] for cell in cells))
 
 
+def seconds_to(reward: float, cell: Mapping[str, float]) -> float:
+    """Of the outer loop, until a round earned so much; where none did, all that it took."""
+    seconds = curve_of(cell, "seconds")
+    there = [at for at, earned in curve_of(cell, "reward").items() if earned >= reward]
+    return seconds[there[0] if there else max(seconds)]
+
+
 def _prices(trained: float) -> Prices:
     return Prices(trained=trained, noted=trained / 2, dense=0.5)
 
@@ -116,6 +125,9 @@ def _headline(main: Sequence[Mapping[str, float]], by_variant: Mapping[str, Any]
     found = figure_of("reward_ratio_after_vs_start", bootstrap_ratio(after, start))
     found |= figure_of("margin_over_best_fixed_policy", _difference(main, AFTER, best_fixed(main)))
     found |= {"reliability": figure_over("reliability", [cell[f"{START}/reliability"] for cell in main])}
+    found["seconds_to_reward"] = figure_over("seconds_to_reward", [seconds_to(REACHED, cell) for cell in main])
+    speed = [cell["inner_updates_per_second"] for cell in main]
+    found["inner_updates_per_second"] = figure_over("inner_updates_per_second", speed)
     for variant, key in (
         (name_of(0.0), "gain_when_free"),
         (UNPAID, "gain_when_crowding_is_unpaid"),

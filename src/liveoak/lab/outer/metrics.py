@@ -145,6 +145,18 @@ OUTER = (
         description="reward of a life after the outer loop less that of the arm, paired by seed",
     ),
     Metric(
+        key="seconds_to_reward",
+        unit="s",
+        better="lower",
+        description="of the outer loop on a ledger, until the lives of a round earn 0.5 on average, else all of it",
+    ),
+    Metric(
+        key="inner_updates_per_second",
+        unit="1/s",
+        better="higher",
+        description="lessons studied a second of the outer loop, with all else that a life and its learning take",
+    ),
+    Metric(
         key="gain_when_shuffled",
         unit="points",
         better="lower",

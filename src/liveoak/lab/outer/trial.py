@@ -1,7 +1,8 @@
 """One cell of an experiment on the outer loop: one seed at one price, from the imitation start to the end.
 
-Its figures are flat, so that they can be kept as a part: `reward@R` is the mean reward of a round of lives, and of
-every arm on held-out streams there are `ARM/reward`, `ARM/right`, `ARM/learned`, `ARM/noted` and `ARM/useful`.
+Its figures are flat, so that they can be kept as a part: `reward@R` is the mean reward of a round of lives,
+`seconds@R` when it was over, and of every arm on held-out streams there are `ARM/reward`, `ARM/right`, `ARM/learned`,
+`ARM/noted` and `ARM/useful`.
 """
 
 from __future__ import annotations
@@ -72,11 +73,15 @@ def _lived(trial: Trial, engine: Engine) -> dict[str, float]:
         for name, policy in ways.items():
             figures |= examined.by(name, slow, policy)
     outer = Outer(engine, slow, Here(lives, material, trial.prices, trial.outer), trial.outer)
-    failed = 0
+    failed = studies = 0
+    started = time.perf_counter()
     for done in outer.rounds(trial.rounds):
+        figures[f"seconds@{done.number + 1}"] = time.perf_counter() - started
+        studies += sum(one.studies for one in done.accounts)
         failed += len(done.failures)
         figures[f"reward@{done.number + 1}"] = mean(done.accounts, lambda one: one.reward(trial.prices))
         figures[f"learned@{done.number + 1}"] = mean(done.accounts, lambda one: float(one.count("learn")))
+    figures["inner_updates_per_second"] = studies / (time.perf_counter() - started)
     figures |= examined.by(AFTER, slow, None) | _elsewhere(trial, lives, AFTER, slow)
     return figures | {"failed": float(failed)}
 

@@ -354,6 +354,7 @@ def _account(marks: Sequence[Mark], life: _Life, damage: float) -> Account:
         spends=tuple(life.spends),
         useful=life.useful,
         damage=damage,
+        studies=len(life.lessons),
     )
 
 

@@ -60,6 +60,8 @@ class Account:
     """Entries learned or noted that an exam question asks about, where that is known."""
     damage: float = 0.0
     """Rise of the loss on general text, in nats per token."""
+    studies: int = 0
+    """Inner updates: lessons that were studied, each in some optimizer steps."""
 
     def spent(self, prices: Prices) -> float:
         """What it cost, in exam points."""
