@@ -82,14 +82,14 @@ _ALL = (
         better="higher",
         description="the same in recall",
     ),
+    Metric(key="internalisation_f1", unit="share", better="higher", description="the same in word F1"),
     Metric(
         key="recall_of_others",
         unit="share",
         better="lower",
-        description="share of replies that hold the answer to another question about the text, by chance or mixed up",
+        description="of the answers to other questions about the text, the share that a reply holds, by chance or confusion",
     ),
     Metric(key="reply_words", unit="words", better="lower", description="words of a reply, on average"),
-    Metric(key="internalisation_f1", unit="share", better="higher", description="the same in word F1"),
     Metric(
         key="control_recall",
         unit="share",
