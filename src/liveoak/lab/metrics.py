@@ -87,7 +87,7 @@ _ALL = (
         key="recall_of_others",
         unit="share",
         better="lower",
-        description="of the answers to other questions about the text, the share that a reply holds, by chance or confusion",
+        description="of the answers to other questions about the text, the share that a reply holds, by mistake",
     ),
     Metric(key="reply_words", unit="words", better="lower", description="words of a reply, on average"),
     Metric(
