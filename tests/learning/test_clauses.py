@@ -49,9 +49,10 @@ def test_a_long_clause_is_cut_before_the_preposition_nearest_its_middle():
     ]
 
 
-def test_a_long_clause_without_a_place_to_cut_is_left_whole():
-    sentence = " ".join(f"word{number}" for number in range(20))
-    assert said(sentence) == [sentence]
+def test_a_long_clause_without_a_place_to_cut_is_left_whole_or_out():
+    words = [f"word{number}" for number in range(25)]
+    assert said(" ".join(words[:24])) == [" ".join(words[:24])]
+    assert said(" ".join(words)) == []
 
 
 @given(st.text(alphabet="ab is,and;( )-–who.1", max_size=120))

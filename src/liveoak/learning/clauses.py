@@ -24,6 +24,8 @@ _LEFT_OVER = _CUTS | _OPENERS | frozenset("of a an the".split())
 """Words that no clause ends with."""
 _MOST_WORDS = 12
 """Of a clause, so that a reply has room for it."""
+_LONGEST = 24
+"""Words of one that cannot be cut; beyond, it is a list or no prose, and nothing that anybody would say."""
 _LEAST_SAID = 3
 """Content words without which a clause says nothing by itself."""
 _EDGES = " .!?…\"'“”‘’"
@@ -39,7 +41,11 @@ def clauses(sentence: str) -> tuple[AnswerSpan, ...]:
         end = len(sentence) if border is None else border.start()
         found += (_clause(sentence, *part) for part in _parts(sentence, start, end))
         start = end if border is None else border.end()
-    return tuple(clause for clause in found if len(content_words(clause.text)) >= _LEAST_SAID)
+    return tuple(
+        clause
+        for clause in found
+        if len(clause.text.split()) <= _LONGEST and len(content_words(clause.text)) >= _LEAST_SAID
+    )
 
 
 def _clause(sentence: str, start: int, end: int) -> AnswerSpan:
