@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,27 @@ def test_an_exam_tells_replies_that_hold_what_was_not_asked():
     assert found["recall_of_others"] == 7 / 10
     assert found["reply_words"] == 5
     assert found["f1"] == (2 / 6 * 3) / 4
+
+
+def test_transfer_takes_the_first_text_of_each_title_and_other_titles_for_other_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from liveoak.lab.outer.transfer import titles
+
+    texts = [
+        {"title": title, "context": f"{title} {n}", "questions": [{"question": "Which?", "answer": title}]}
+        for title in "ABCDEFGHI"
+        for n in range(2)
+    ]
+    (tmp_path / "squad").mkdir()
+    (tmp_path / "squad" / "dev.json").write_text(json.dumps(texts))
+    monkeypatch.setenv("LIVEOAK_DATA", str(tmp_path))
+    first, second = ([text.lesson.source for text in titles([seed], quick=False)] for seed in (0, 1))
+    assert first == ["A 0", "B 0", "C 0", "D 0"]
+    assert second == ["E 0", "F 0", "G 0", "H 0"]
+    assert [text.lesson.source for text in titles([2], quick=True)] == ["C 0"]
+    with pytest.raises(UserError, match="texts of 9 titles"):
+        titles([2], quick=False)
 
 
 def test_transfer_tries_the_main_ledger_elsewhere():

@@ -90,18 +90,16 @@ OUTER = (
         better="higher",
         description="the same on exams about a kind that training never asked about",
     ),
-    Metric(
-        key="gain_on_handbooks",
-        unit="share",
-        better="higher",
-        description="recall of invented handbooks from slow weights that texts have taught, less that from the prior",
-        threshold=0.0,
-    ),
-    Metric(
-        key="logprob_gain_on_handbooks",
-        unit="nats/token",
-        better="higher",
-        description="the same difference in the log-probability of true answers",
+    *(
+        Metric(
+            key=f"{gain}_on_{told}",
+            unit=unit,
+            better="higher",
+            description=f"{what} on {where} from slow weights that texts have taught, less that from the prior",
+            threshold=0.0,
+        )
+        for told, where in (("titles", "texts of other titles"), ("handbooks", "invented handbooks"))
+        for gain, (_, unit, what) in zip(("gain", "f1_gain", "logprob_gain"), _MARKS, strict=True)
     ),
     Metric(
         key="recall_open", unit="share", better="higher", description="of the frozen prior with the passage in sight"
