@@ -140,6 +140,7 @@ def _headline(found: Mapping[str, Mapping[str, float]], count: int) -> dict[str,
 
 
 def _arm(figures: Mapping[str, float], count: int) -> dict[str, Figure]:
-    told = {key: figure_over(key, _by_passage(figures, key, count)) for key in ("recall", "gold_logprob")}
+    asked = [name.removesuffix("/0") for name in figures if name.endswith("/0")]
+    told = {key: figure_over(key, _by_passage(figures, key, count)) for key in asked}
     spent = ("learn_seconds", "steps", "tokens_processed", "retention_nats")
     return told | {key: figure_over(key, [figures[key]]) for key in spent if key in figures}
