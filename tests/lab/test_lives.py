@@ -38,9 +38,7 @@ def rising(until: int, life: Life, best: float = 1.0) -> dict[str, float]:
     return scores | {"exam@0": 0.0, f"exam@{life.episodes}": best, "cell_seconds": 1.0}
 
 
-def test_what_somebody_else_did_is_held_to_the_goal_and_no_part_of_its_figure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_what_somebody_else_did_is_held_to_the_goal_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def made(arm: str, life: Life) -> dict[str, float]:
         slow = arm != "both" or life.world == "nim"
         return rising(240 if slow else 32, life)
@@ -49,12 +47,12 @@ def test_what_somebody_else_did_is_held_to_the_goal_and_no_part_of_its_figure(
     assert results.config["unsolved"] == []
     assert results.arms["nim, both"]["episodes_ratio"].value == 1
     assert not results.config["claims"]["nim: both need at most half the episodes of reward alone"]
-    assert results.metrics["episodes_ratio_both_vs_reward"].value < 0.5
+    assert results.metrics["episodes_ratio_both_vs_reward"].value == 1
+    assert results.config["worst_world"] == "nim"
+    assert results.metrics["episodes_ratio_where_named"].value < 0.5
 
 
-def test_the_ratio_is_that_of_the_worst_world_whose_answers_say_what_would_have_been_right(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_the_ratio_is_that_of_the_worst_world_that_somebody_solves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def made(arm: str, life: Life) -> dict[str, float]:
         # A score is the mean of 96 episodes: of six rounds here, of which four are enough for 60 % of the way.
         until = {"reward": 240, "both": 80 if life.world == "journey" else 32}.get(arm, 240)
@@ -73,6 +71,7 @@ def test_the_ratio_is_that_of_the_worst_world_whose_answers_say_what_would_have_
     assert results.arms["rooms without advice, both"]["episodes_ratio"].value > 0.5, "told, but no part of the goal"
     # journey: thresholds lie at 0.6 of 1, reached with four rounds of six: 80 + 64 against 240 + 64.
     assert results.metrics["episodes_ratio_both_vs_reward"].value == pytest.approx(144 / 304)
+    assert results.metrics["episodes_ratio_where_named"].value == pytest.approx(144 / 304)
     assert results.config["worst_world"] == "journey"
     assert results.config["unsolved"] == ["nim"], "nobody gets there, so that nothing is measured"
     assert not results.config["claims"]["nim: both need at most half the episodes of reward alone"]

@@ -57,7 +57,8 @@ class Place:
     episodes: int = 640
     carries: Carried | None = None
     """What observations say that an outcome does not: what would have been right instead (`names`), or what somebody
-    else did, elsewhere than the agent (`shows`). Both are held to the goal; its figure is of those that name it."""
+    else did, elsewhere than the agent (`shows`). Both are held to the goal and in its figure; those that name it
+    have one of their own."""
     one_turn: bool = False
     """Whether an episode is one action, which the peer can do."""
     ruled: bool = True
@@ -128,7 +129,7 @@ def experiment(order: Order) -> Results:
     thresholds = {place.name: _threshold(place, seeds) for place in PLACES}
     arms = figures_by_arm(table, thresholds)
     ratios: dict[str, Interval] = {}
-    named: dict[str, Interval] = {}
+    solved: dict[str, Interval] = {}
     unsolved: list[str] = []
     for place in PLACES:
         world, threshold = place.name, thresholds[place.name]
@@ -145,18 +146,18 @@ def experiment(order: Order) -> Results:
                 if not any(reached(cell, threshold)[1] for cell in (*ours.values(), *theirs.values())):
                     # The ratio is that of two whole lives, and says nothing.
                     unsolved.append(world)
-                elif place.carries == "names":
-                    named[world] = taken
+                else:
+                    solved[world] = taken
     return finished(
         "lab-bits",
         order,
         done,
-        metrics=_headline(named, table),
+        metrics=_headline(solved, table),
         arms=arms,
         config={
             "threshold_share": SHARE,
             "thresholds": thresholds,
-            "worst_world": _worst(named),
+            "worst_world": _worst(solved),
             "unsolved": unsolved,
         },
         claims=_claims(table, ratios),
@@ -179,10 +180,13 @@ def _worst(ratios: Mapping[str, Interval]) -> str | None:
 
 
 def _headline(ratios: Mapping[str, Interval], table: Table) -> dict[str, Figure]:
-    worst = _worst(ratios)
+    naming = {place.name for place in PLACES if place.carries == "names"}
+    named = {world: taken for world, taken in ratios.items() if world in naming}
     found: dict[str, Figure] = {}
-    if worst is not None:
-        found |= figure_of("episodes_ratio_both_vs_reward", ratios[worst])
+    for key, own in (("episodes_ratio_both_vs_reward", ratios), ("episodes_ratio_where_named", named)):
+        worst = _worst(own)
+        if worst is not None:
+            found |= figure_of(key, own[worst])
     for key in ("bits_answers", "outcome_bits"):
         values = [cell[key] for world in table.cells for cell in table.cells_of(world, "both").values() if key in cell]
         if values:

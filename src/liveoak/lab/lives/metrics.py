@@ -16,7 +16,14 @@ LIVES = (
         "episodes_ratio_both_vs_reward",
         "ratio",
         "episodes to the threshold with reward and transition over reward alone, on the worst world whose observations "
-        "say what would have been right; a life that never got there counts with its whole length",
+        "say more than outcomes do; a life that never got there counts with its whole length",
+        better="lower",
+        threshold=0.5,
+    ),
+    _measure(
+        "episodes_ratio_where_named",
+        "ratio",
+        "the same on the worst world whose observations name what would have been right",
         better="lower",
         threshold=0.5,
     ),
