@@ -129,7 +129,6 @@ def experiment(order: Order) -> Results:
     thresholds = {place.name: _threshold(place, seeds) for place in PLACES}
     arms = figures_by_arm(table, thresholds)
     ratios: dict[str, Interval] = {}
-    solved: dict[str, Interval] = {}
     unsolved: list[str] = []
     for place in PLACES:
         world, threshold = place.name, thresholds[place.name]
@@ -146,8 +145,7 @@ def experiment(order: Order) -> Results:
                 if not any(reached(cell, threshold)[1] for cell in (*ours.values(), *theirs.values())):
                     # The ratio is that of two whole lives, and says nothing.
                     unsolved.append(world)
-                else:
-                    solved[world] = taken
+    solved = {world: taken for world, taken in ratios.items() if world not in unsolved}
     return finished(
         "lab-bits",
         order,

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from liveoak.lab.workbench import Studied
 
 
+COMPARED = (("recall", "recall"), ("f1", "f1"), ("gold_logprob", "logprob"))
+"""Of what `examined` tells, what is set against another arm's, and what that is called in metrics."""
+
+
 class Bench(Protocol):
     """A slot of None is the frozen prior."""
 

@@ -18,7 +18,7 @@ from liveoak.lab.lives.tables import figure_of
 from liveoak.lab.machine import describe_machine
 from liveoak.lab.order import Order
 from liveoak.lab.outer import sights
-from liveoak.lab.outer.bench import Bench, costs, examined, nothing
+from liveoak.lab.outer.bench import COMPARED, Bench, costs, examined, nothing
 from liveoak.lab.outer.passages import AFTER, BEFORE, CLOSED, READ
 from liveoak.lab.outer.sights import RETRIEVED, TRUNCATED
 from liveoak.lab.outer.slow import STUDIED, trained
@@ -133,7 +133,7 @@ def _headline(found: Mapping[str, Mapping[str, float]], count: int) -> dict[str,
         (BEFORE, "after_over_before"),
     ):
         if ours is not None and name in found:
-            for key, told in (("recall", "recall"), ("f1", "f1"), ("gold_logprob", "logprob")):
+            for key, told in COMPARED:
                 pair = (_by_passage(ours, key, count), _by_passage(found[name], key, count))
                 figures |= figure_of(f"{told}_{against}", paired_bootstrap(*pair))
     return figures

@@ -23,7 +23,7 @@ from liveoak.lab.lives.tables import figure_of
 from liveoak.lab.machine import describe_machine
 from liveoak.lab.order import Order
 from liveoak.lab.outer import sights
-from liveoak.lab.outer.bench import Bench, costs, examined, nothing
+from liveoak.lab.outer.bench import COMPARED, Bench, costs, examined, nothing
 from liveoak.lab.outer.slow import STEPS, STUDIED, trained
 from liveoak.lab.parts import Parts
 from liveoak.lab.passages import Passage, edited_passages, general_paragraphs, squad_passages
@@ -180,7 +180,7 @@ def headline(found: Mapping[str, Mapping[int, Mapping[str, float]]]) -> dict[str
     """What the outer loop adds, and how far learning comes towards reading."""
     figures: dict[str, Figure] = {}
     for after, before, when in ((AFTER, BEFORE, ""), (AFTER_HIGH, SHIPPED, "high_")):
-        for key, told in (("recall", "recall"), ("f1", "f1"), ("gold_logprob", "logprob")):
+        for key, told in COMPARED:
             both = _both(found, after, before)
             if both:
                 ours, theirs = ([found[name][place][key] for place in both] for name in (after, before))

@@ -105,7 +105,8 @@ def _named(arm: str, place: str) -> str:
 
 
 def titles(seeds: Sequence[int], *, quick: bool) -> tuple[Text, ...]:
-    """The first text of each of some titles that nothing was trained on: those of `seeds`.
+    """The first text of each of some titles that nothing was trained on: those of `seeds`, in the order of the titles'
+    last texts.
 
     Raises:
         UserError: there are fewer titles.
