@@ -105,12 +105,16 @@ def test_where_curves_cross_is_counted_and_never_is_the_whole_life(tmp_path: Pat
     def made(arm: str, life: Life) -> dict[str, float]:
         begins = {"nothing": 0.0, "expert": 0.9, "mediocre": 0.4, "expert, then as it is": 0.9}[arm]
         ends = {"nothing": 0.8, "expert": 1.0, "mediocre": 0.7, "expert, then as it is": 0.9}[arm]
-        return rising(64, life) | {"exam@0": begins, "exam@512": (begins + ends) / 2, f"exam@{life.episodes}": ends}
+        return rising(64, life) | {
+            "exam@0": begins,
+            f"exam@{life.episodes // 2}": (begins + ends) / 2,
+            f"exam@{life.episodes}": ends,
+        }
 
     results = run(prior_or_scratch, made, tmp_path, monkeypatch)
     mediocre, expert = results.arms["rooms, mediocre"], results.arms["rooms, expert"]
-    assert mediocre["crossed"].value == 1 and mediocre["episodes_to_cross"].value == 1024
-    assert expert["crossed"].value == 0 and expert["episodes_to_cross"].value == 1024
+    assert mediocre["crossed"].value == 1 and mediocre["episodes_to_cross"].value == 480
+    assert expert["crossed"].value == 0 and expert["episodes_to_cross"].value == 480
     assert results.metrics["crossed"].value == pytest.approx(0.5)
     assert results.arms["rooms, nothing"]["solver_share"].value == pytest.approx(0.8)
     assert results.config["claims"]["rooms: living adds to an expert's demonstrations"]

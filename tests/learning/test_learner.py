@@ -244,11 +244,34 @@ def test_a_balanced_step_is_the_sum_of_its_parts(engine: Engine):
     assert not torch.equal(found.slot.master, Learner(engine, settings, seed=5).slot.master)
 
 
+def test_of_a_contest_what_won_is_imitated_whoever_won(engine: Engine):
+    """The agent won by 65 and lost by 66, to a rival who did 70. What is imitated gains most."""
+    rival = shown(9, 70)
+    won, lost = (replace(one, contested=True, beside=(rival,)) for one in pair())
+    settings = replace(SMALL, reward=False, transition="off", advice=False, winners=1.0)
+    gained: dict[bool, list[float]] = {}
+    for rivals in (True, False):
+        learner = Learner(engine, replace(settings, rivals=rivals))
+        places = ((won, 2), (lost, 2), (rival, 2))
+        before = [chance(engine, learner, one, place) for one, place in places]
+        report = learner.learn([won, lost])
+        assert set(report.losses) == {"winners"} and report.reward == 0.5
+        likelier = [was - chance(engine, learner, one, place) for (one, place), was in zip(places, before, strict=True)]
+        gained[rivals] = likelier
+        assert likelier[0] > max(0, likelier[1])
+    assert gained[True][2] > 2 * gained[False][2]
+    # Nothing of it where nobody plays against the agent.
+    assert Learner(engine, settings).learn(pair()).steps == 0
+
+
 BALANCED = replace(ARMS["both"], balance=BalanceSettings(steps=2, margin=0.0))
 VALUED = replace(ARMS["reward"], rewarded=RewardSettings(baseline="value"))
+CONTESTING = replace(ARMS["winners"], winners=0.5)
 
 
-@pytest.mark.parametrize("arm", [BALANCED, ARMS["selected"], VALUED], ids=["both", "selected", "value"])
+@pytest.mark.parametrize(
+    "arm", [BALANCED, ARMS["selected"], VALUED, CONTESTING], ids=["both", "selected", "value", "winners"]
+)
 def test_a_learner_goes_on_from_where_it_was_kept(engine: Engine, tmp_path: Path, arm: LearnerSettings):
     settings = replace(arm, rank=4, rate=1e-2, replay=1.0, remembered=3)
 
@@ -257,6 +280,9 @@ def test_a_learner_goes_on_from_where_it_was_kept(engine: Engine, tmp_path: Path
             episodes = [
                 lived(4 * number + n, action=65 + n, seen=97 + n, worth=float(n == number % 4)) for n in range(4)
             ]
+            if arm is CONTESTING:
+                rival = replace(shown(number, 71 + number), group="r")
+                episodes = [replace(one, contested=True, beside=(rival,)) for one in episodes]
             by = "ann" if number % 2 else "ben"
             learner.learn([*episodes, replace(shown(number, 70), source=Source(author=by, kind="trace"))])
         return [digest(slot) for slot in (learner.slot, learner.reference) if slot is not None]
@@ -269,6 +295,7 @@ def test_a_learner_goes_on_from_where_it_was_kept(engine: Engine, tmp_path: Path
     assert again.memory == first.memory
     assert len(again.memory.standing.records) == 2
     assert bool(again.memory.values) == (arm is VALUED)
+    assert bool(again.memory.wins.own.kept) == bool(again.memory.wins.rivals.kept) == (arm is CONTESTING)
     assert rounds(again, 3, 6) == rounds(whole, 3, 6)
     assert again.memory == whole.memory
     with pytest.raises(StorageError, match="exists"):

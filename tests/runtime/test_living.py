@@ -245,3 +245,39 @@ def _report_of(engine: Engine, arm: str) -> Report:
         report = life.round().report
     assert report is not None
     return report
+
+
+def test_what_a_rival_did_in_sight_is_learned_where_it_won(engine: Engine):
+    """A game whose answers are its record: the board that the opponent met, its move, and the board after."""
+    learner = Learner(engine, replace(ARMS["reward"], rank=4, parts=1, compare="world", winners=2.0))
+    settings = replace(SMALL, together=16, window=400)
+
+    def nim():
+        return world("nim", heaps=3, stones=2, opponent="perfect", record=True)
+
+    with Living(engine, Decoder(engine), nim, learner, settings) as life:
+        done = life.round()
+    assert done.report is not None and done.report.losses["winners"] > 0
+    moved = lost = 0
+    for attempt in done.attempts:
+        assert attempt.lived is not None and attempt.lived.contested and attempt.advised == ()
+        answers = [*(deed.seen for deed in attempt.deeds[1:]), attempt.ending]
+        replied = [answer.split("\n")[:2] for answer in answers if "\n" in answer]
+        assert len(attempt.lived.beside) == len(replied)
+        for one, (board, move) in zip(attempt.lived.beside, replied, strict=True):
+            text = engine.tokenizer.decode(one.episode.rendered.ids)
+            assert board in text and text.rstrip().removesuffix("<|im_end|>").endswith(move)
+            assert any(span.origin is Origin.DEMONSTRATED for span in one.episode.rendered.spans)
+        moved += len(replied)
+        lost += len(replied) * (attempt.score < 0)
+    kept = learner.memory.wins
+    assert (kept.own.seen, kept.rivals.seen) == (sum(attempt.score > 0 for attempt in done.attempts), lost)
+    assert 0 < lost < moved and kept.own.seen
+
+
+def test_who_does_not_play_against_the_agent_is_no_rival(engine: Engine):
+    learner = Learner(engine, replace(ARMS["reward"], rank=4, parts=1, winners=2.0))
+    with living(engine, learner) as life:
+        done = life.round()
+    assert done.report is not None and "winners" not in done.report.losses
+    assert all(attempt.lived is not None and not attempt.lived.contested for attempt in done.attempts)

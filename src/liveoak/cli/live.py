@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from liveoak.runtime.orders import LifeOrder
     from liveoak.worlds import WorldEntry
 
-SIGNALS = ("reward", "transition", "imitation", "advice", "distillation")
+SIGNALS = ("reward", "transition", "imitation", "advice", "winners", "distillation")
 
 
 def register(app: typer.Typer) -> None:
@@ -39,9 +39,10 @@ def live(
     signals: Annotated[
         str,
         typer.Option(
-            help="What is learned from: reward, transition, imitation, advice, distillation; `none` for a frozen agent."
+            help="What is learned from: reward, transition, imitation, advice, winners, distillation; "
+            "`none` for a frozen agent."
         ),
-    ] = "reward,transition,advice",
+    ] = "reward,transition,advice,winners",
     transition: Annotated[
         Literal["answers", "selected", "naive"],
         typer.Option(help="Which observed tokens: answers to actions, of those what is left to learn, or all."),

@@ -14,6 +14,8 @@ from liveoak.signals import BalanceSettings, RewardSettings, StandingSettings, T
 Transition = Literal["off", "answers", "selected", "naive"]
 """What is learned of the world's answers. `answers`: those to an action, evenly. `selected`: of those, what is left to
 learn, by a reference. `naive`: all that is observed, in one mean with the agent's own tokens."""
+WINNERS = 3.0
+"""Of either side that are imitated for each fresh contest, where winners are (docs/decisions/030-winners.md)."""
 EVERYBODYS = frozenset({Origin.ACTED, Origin.DEMONSTRATED})
 
 
@@ -52,19 +54,24 @@ class LearnerSettings:
     """Optimizer steps that a call's episodes are dealt out to."""
     passes: int = 1
     """How often each episode is learned from when it is fresh."""
+    winners: float = 0.0
+    """In contests, imitated for each fresh episode: so many of the agent's own that it won, and as many moves of rivals
+    who won. 0: none."""
+    rivals: bool = True
+    """Whether rivals' moves are among them; else the agent's own episodes alone."""
     replay: float = 0.0
     """Past episodes that are repeated, for each fresh one. They teach what they show and what followed, not rewards,
     which were for other weights."""
     remembered: int = 256
-    """Past episodes that are kept to be repeated."""
+    """Past episodes that are kept to be repeated, and of what won, as many of each side."""
     anchor: float = 0.0
     """Weight of KL(prior || current)."""
 
     def __post_init__(self) -> None:
         if not (self.rank >= 1 and self.rate > 0 and self.parts >= 1 and self.passes >= 1 and self.remembered >= 0):
             raise BadSettings(f"{self!r}: expected rank, parts and passes >= 1, rate > 0 and remembered >= 0")
-        if min(self.weight, self.replay, self.anchor) < 0:
-            raise BadSettings(f"{self!r}: expected weight, replay and anchor >= 0")
+        if min(self.weight, self.winners, self.replay, self.anchor) < 0:
+            raise BadSettings(f"{self!r}: expected weight, winners, replay and anchor >= 0")
         if self.renewed is not None and self.renewed < 2:
             raise BadSettings(f"a teacher renewed every {self.renewed!r} calls follows its student: expected 2 or more")
         if not (self.reward or self.transition != "off" or self.imitation or self.advice or self.distillation):
@@ -75,12 +82,15 @@ ARMS: Mapping[str, LearnerSettings] = {
     "reward": LearnerSettings(transition="off", advice=False),
     "transition": LearnerSettings(reward=False, advice=False),
     "foretold": LearnerSettings(advice=False),
-    "both": LearnerSettings(),
-    "selected": LearnerSettings(transition="selected"),
+    "both": LearnerSettings(winners=WINNERS),
+    "selected": LearnerSettings(transition="selected", winners=WINNERS),
     "naive": LearnerSettings(transition="naive", advice=False),
     "imitation": LearnerSettings(reward=False, transition="off", advice=False),
     "advice": LearnerSettings(transition="off"),
+    "winners": LearnerSettings(transition="off", advice=False, winners=WINNERS),
+    "own wins": LearnerSettings(transition="off", advice=False, winners=WINNERS, rivals=False),
     "distillation": LearnerSettings(reward=False, transition="off", imitation=False, advice=False, distillation=True),
 }
 """Ways to learn, by name. `both` is reward and all that the world answers; `foretold` is reward and foretelling the
-answers, `advice` reward and doing what they name; `selected` is both with selection."""
+answers, `advice` reward and doing what they name, `winners` reward and doing, in contests, what won, and `own wins` the
+same of the agent's own play alone; `selected` is both with selection."""

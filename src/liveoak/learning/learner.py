@@ -28,6 +28,7 @@ from liveoak.learning.reservoir import Reservoir
 from liveoak.learning.scoring import costs
 from liveoak.learning.trying import gains, heeding
 from liveoak.learning.update import Step, Stride, Update, mean_losses, step_together
+from liveoak.learning.winning import Wins
 from liveoak.records import Credit
 from liveoak.signals import (
     Measured,
@@ -103,6 +104,10 @@ class Learner:
         """Weights as they were, of the agent that knows how an episode ended; None: nothing was distilled yet."""
         self.memory = memory or Memory(
             past=Reservoir(room=settings.remembered, seed=seed),
+            wins=Wins(
+                own=Reservoir(room=settings.remembered, seed=seed),
+                rivals=Reservoir(room=settings.remembered, seed=seed),
+            ),
             standing=Standing() if settings.standing is None else Standing(settings=settings.standing),
         )
         self._anchors = anchors or Anchors(engine)
@@ -147,6 +152,8 @@ class Learner:
         episodes = [one for one in episodes if self.settings.advice or not _is_advice(one.source)]
         rng = random.Random(f"learn/{self.seed}/{memory.calls}")
         repeated = memory.past.some(round(self.settings.replay * len(episodes))) if self.settings.replay else []
+        wins = memory.wins.after(episodes) if self.settings.winners else memory.wins
+        won = self._won(wins, episodes)
         balanced = self._balanced()
         foreseen = self._foreseen(episodes)
         silent, groups, advantages = self._rewards(episodes, foreseen)
@@ -165,10 +172,11 @@ class Learner:
             if (told := _advisor_of(one)) is not None and self._imitates(told):
                 own.append((heeded(one.episode, self._trust(standing, told)), None))
             made.append([*_examples(one, own), *taught[place]])
-        worlds = [one.world for one in (*episodes, *repeated)]
+        made += [_examples(one, [(imitation(one.episode.rendered, 1.0, "winners"), None)]) for one in won]
+        worlds = [one.world for one in (*episodes, *repeated, *won)]
         done = self._steps(made, worlds, len(episodes), rng, balanced)
         worths = [worth for one in episodes if (worth := one.worth) is not None]
-        self._remember(episodes, foreseen, standing, balanced)
+        self._remember(episodes, wins, foreseen, standing, balanced)
         sources = self._sources(episodes)
         return Report(
             losses=mean_losses(step.losses for step in done),
@@ -242,6 +250,12 @@ class Learner:
             gain = heeding([episodes[place] for place in places], [advantages[place] for place in places])
             found |= {} if gain is None else {source: gain}
         return found
+
+    def _won(self, wins: Wins, episodes: Sequence[Lived]) -> list[Lived]:
+        """What this call imitates of those who won."""
+        contests = sum(one.contested for one in episodes)
+        count = round(self.settings.winners * contests)
+        return wins.some(count, rivals=self.settings.rivals) if count else []
 
     def _trust(self, standing: Standing, source: Source | None) -> float:
         return 1.0 if source is None or self.settings.standing is None else standing.weight(source)
@@ -366,14 +380,19 @@ class Learner:
         return {signal: count / sum(counts.values()) for signal, count in counts.items()}
 
     def _remember(
-        self, episodes: Sequence[Lived], foreseen: Foreseen | None, standing: Standing, balanced: Balanced | None
+        self,
+        episodes: Sequence[Lived],
+        wins: Wins,
+        foreseen: Foreseen | None,
+        standing: Standing,
+        balanced: Balanced | None,
     ) -> None:
         settings, memory = self.settings, self.memory
         boilerplate = memory.boilerplate
         if settings.transition == "selected":
             boilerplate = boilerplate.after([one.episode.rendered for one in episodes], settings.select.after)
             self._watch(episodes)
-        past = memory.past.after(episodes) if settings.replay else memory.past
+        past = memory.past.after([replace(one, beside=()) for one in episodes]) if settings.replay else memory.past
         self.memory = replace(
             memory,
             calls=memory.calls + 1,
@@ -382,6 +401,7 @@ class Learner:
             boilerplate=boilerplate,
             values=foreseen.after if foreseen is not None else memory.values,
             standing=standing,
+            wins=wins,
         )
 
     def _watch(self, episodes: Sequence[Lived]) -> None:

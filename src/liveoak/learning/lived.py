@@ -27,6 +27,10 @@ class Lived:
     """What a teacher may read before it: a hint, or a reflection on how it ended."""
     source: Source | None = None
     """Who demonstrated what was; None: nobody, or nobody who is told apart."""
+    contested: bool = False
+    """Whether somebody played against the agent."""
+    beside: tuple[Lived, ...] = ()
+    """What that one did in its sight, each move as a demonstration of its own."""
 
     @property
     def bounds(self) -> tuple[tuple[int, int], ...]:

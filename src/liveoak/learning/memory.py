@@ -17,6 +17,7 @@ from liveoak.adapters import Bank, Slot, load_snapshot, save_snapshot
 from liveoak.errors import StorageError
 from liveoak.learning.reservoir import Reservoir
 from liveoak.learning.value import Value
+from liveoak.learning.winning import Wins
 from liveoak.signals import Balance, Boilerplate, Record, Source, Standing
 from liveoak.signals.boilerplate import Follower
 
@@ -33,6 +34,7 @@ class Memory:
     boilerplate: Boilerplate = field(default_factory=Boilerplate)
     values: Mapping[str, Value] = field(default_factory=dict[str, Value])
     standing: Standing = field(default_factory=Standing)
+    wins: Wins = field(default_factory=lambda: Wins(own=Reservoir(room=0), rivals=Reservoir(room=0)))
 
 
 def save_state(folder: Path, slot: Slot, reference: Slot | None, teacher: Slot | None, memory: Memory) -> None:

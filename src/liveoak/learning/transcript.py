@@ -175,6 +175,16 @@ class Transcript:
         episode = Episode(id=f"{group}/{number}/instead", rendered=_rendered(shown), acted=())
         return Lived(episode=episode, world=world, group=group, source=source)
 
+    def elsewhere(self, number: int, seen: str, text: str, *, possible: Sequence[str], world: str, group: str) -> Lived:
+        """`text` as somebody else acted, asked as the agent is with `seen` before their eyes, to be imitated.
+
+        `possible` are as for `instead`.
+        """
+        asked = map(_context, self._layout.opening(self._instructions, seen))
+        shown = [*asked, *self._layout.named(text, possible)]
+        episode = Episode(id=f"{group}/{number}/elsewhere", rendered=_rendered(shown), acted=())
+        return Lived(episode=episode, world=world, group=group)
+
     def _say(self, pieces: Sequence[Piece]) -> None:
         self._said = tuple(pieces)
         self._add(pieces)

@@ -7,14 +7,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from liveoak.learning.arms import LearnerSettings, Transition
+from liveoak.learning.arms import WINNERS, LearnerSettings, Transition
 from liveoak.runtime.kept import OrderFile
 from liveoak.runtime.living import LivingSettings
 from liveoak.runtime.scenes import Acting
 from liveoak.signals import BalanceSettings, RewardSettings
 from liveoak.signals.reward import Baseline
 
-Signal = Literal["reward", "transition", "imitation", "advice", "distillation"]
+Signal = Literal["reward", "transition", "imitation", "advice", "winners", "distillation"]
 
 
 class LifeOrder(BaseModel):
@@ -27,7 +27,7 @@ class LifeOrder(BaseModel):
     prior: str = "scratch"
     fingerprint: str = ""
     """Of the prior's weights, filled in when the life begins."""
-    signals: tuple[Signal, ...] = ("reward", "transition", "advice")
+    signals: tuple[Signal, ...] = ("reward", "transition", "advice", "winners")
     """None of them: a frozen agent."""
     transition: Literal["answers", "selected", "naive"] = "selected"
     balance: bool = True
@@ -66,6 +66,7 @@ class LifeOrder(BaseModel):
             transition=mode,
             imitation="imitation" in self.signals,
             advice="advice" in self.signals,
+            winners=WINNERS if "winners" in self.signals else 0.0,
             distillation="distillation" in self.signals,
             renewed=self.renewed,
             balance=BalanceSettings() if balanced else None,

@@ -15,8 +15,8 @@ from liveoak.learning.distilling import looking_back
 from liveoak.learning.lived import Lived
 from liveoak.learning.transcript import Layout, Transcript
 from liveoak.records import Sampling
-from liveoak.signals import advice, advisor
-from liveoak.worlds import Choices, Step, World, scale_of
+from liveoak.signals import advice, advisor, moves
+from liveoak.worlds import Choices, Contested, Step, World, scale_of
 
 MOST_ADVISED = 4
 """Turns of an episode that are put right by what the world said; each is a prompt of its own."""
@@ -119,7 +119,11 @@ class Scene:
             lived = self._transcript.lived(
                 f"{self.number}", world=self._world.name, group=str(self.seed), told=self._looking_back()
             )
-            lived, advised = self._advised(self._transcript, lived)
+            if isinstance(self._world, Contested) and self._world.contested:
+                # Who plays against the agent gives it no advice.
+                lived = replace(lived, contested=True, beside=self._beside(self._transcript))
+            else:
+                lived, advised = self._advised(self._transcript, lived)
         return Attempt(
             number=self.number,
             world=self._world.name,
@@ -182,6 +186,20 @@ class Scene:
                 source=source,
             )
             for place, action in missed[-MOST_ADVISED:]
+        )
+
+    def _beside(self, transcript: Transcript) -> tuple[Lived, ...]:
+        """What somebody else did in its sight."""
+        return tuple(
+            transcript.elsewhere(
+                number,
+                move.seen,
+                move.action,
+                possible=self._held[move.turn],
+                world=self._world.name,
+                group=str(self.seed),
+            )
+            for number, move in enumerate(moves(self._possible, self._answers()))
         )
 
     def _turn(self, place: int) -> str:

@@ -23,6 +23,7 @@ from liveoak.signals.transition import (
     wanted,
 )
 from liveoak.signals.trust import origins_of
+from liveoak.signals.winners import Move, Usual, as_demonstrated, moves
 
 __all__ = [
     "Acted",
@@ -35,6 +36,7 @@ __all__ = [
     "Distilled",
     "Episode",
     "Measured",
+    "Move",
     "Products",
     "Record",
     "RewardSettings",
@@ -44,10 +46,12 @@ __all__ = [
     "StandingSettings",
     "TransitionSettings",
     "Try",
+    "Usual",
     "advantages",
     "advice",
     "advisor",
     "answers",
+    "as_demonstrated",
     "demonstrations",
     "distillation",
     "episode_of",
@@ -55,6 +59,7 @@ __all__ = [
     "imitation",
     "informed",
     "learnability",
+    "moves",
     "naive_transition",
     "origins_of",
     "reflection",

@@ -6,11 +6,14 @@ from typing import Literal
 
 from liveoak.records import Credit, Origin, Rendered
 
+Imitated = Literal["imitation", "advice", "winners"]
+"""What is imitated has a normaliser of its own by where it is from: somebody better, an answer, a contest."""
 
-def imitation(rendered: Rendered, weight: float = 1.0, signal: Literal["imitation", "advice"] = "imitation") -> Credit:
+
+def imitation(rendered: Rendered, weight: float = 1.0, signal: Imitated = "imitation") -> Credit:
     """Credit `weight` on demonstrated tokens, 0 elsewhere. `weight` is what a `Standing` says of their author.
 
-    What a world's answers named is imitated as `advice`, with a normaliser of its own.
+    What a world's answers named is imitated as `advice`, and what won a contest as `winners`.
     """
     weights = [0.0] * len(rendered.ids)
     for span in rendered.spans:

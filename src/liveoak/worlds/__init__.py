@@ -11,7 +11,7 @@ from liveoak.worlds.episodes import Episode, Policy, expert, guessing, mediocre,
 from liveoak.worlds.grading import answered, f1, normalised
 from liveoak.worlds.guard import Guarded
 from liveoak.worlds.handbook import MOST_FACTS, Handbook, HandbookFact, make_handbook
-from liveoak.worlds.protocol import Choices, Imagined, Known, Step, World
+from liveoak.worlds.protocol import Choices, Contested, Imagined, Known, Step, World
 from liveoak.worlds.registry import WorldEntry, as_world, entry_of, world, worlds
 from liveoak.worlds.ruled import About, RuledWorld, Rules
 from liveoak.worlds.seeds import Split, seed_of, seeds, split_of
@@ -21,6 +21,7 @@ __all__ = [
     "About",
     "AskedText",
     "Choices",
+    "Contested",
     "Entry",
     "Episode",
     "Guarded",

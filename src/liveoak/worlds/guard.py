@@ -65,6 +65,10 @@ class Guarded:
     def chance(self) -> bool:
         return self._described.chance
 
+    @property
+    def contested(self) -> bool:
+        return self._described.contested
+
     def reset(self, seed: int) -> str:
         checked(seed)
         if self._lodging is None:

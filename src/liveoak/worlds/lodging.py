@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Literal, Protocol
 
-from liveoak.worlds.protocol import Choices, Imagined, Known, World
+from liveoak.worlds.protocol import Choices, Contested, Imagined, Known, World
 
 What = Literal["about", "reset", "step", "actions", "expert", "value", "would", "pickle", "unpickle"]
 _GRACE = 2.0
@@ -35,6 +35,7 @@ class Described:
     rewards: tuple[float, float]
     turns: int
     chance: bool
+    contested: bool
     knows: frozenset[str]
     """Which of `actions`, `expert` and `would` it has."""
 
@@ -145,5 +146,6 @@ def _described(world: World) -> Described:
         rewards=(float(least), float(most)),
         turns=int(world.turns),
         chance=isinstance(world, Known) and bool(world.chance),
+        contested=isinstance(world, Contested) and bool(world.contested),
         knows=frozenset(name for name, ability in knows.items() if isinstance(world, ability)),
     )

@@ -1,7 +1,8 @@
 """What a world is: it is reset with a seed, and answers actions with an observation and a reward.
 
 A world may know more of itself than it shows: which actions are possible now (`Choices`), what an expert would do
-(`Known`), and what another action would bring (`Imagined`). Only labs, exams and demonstrations may ask it.
+(`Known`), and what another action would bring (`Imagined`). Only labs, exams and demonstrations may ask it. That
+somebody plays against the agent (`Contested`) is for learners to know.
 """
 
 from __future__ import annotations
@@ -88,6 +89,16 @@ class Known(Protocol):
 
     def value(self) -> float | None:
         """Rewards still to come under best play; None where not known here."""
+        ...
+
+
+@runtime_checkable
+class Contested(Protocol):
+    """A world in which somebody may play against the agent."""
+
+    @property
+    def contested(self) -> bool:
+        """Whether somebody does, so that what one side wins the other loses."""
         ...
 
 

@@ -32,6 +32,8 @@ class About:
     """The reward for ending an episode by impossible actions."""
     chance: bool = False
     """Whether outcomes are drawn, so that values are means."""
+    contested: bool = False
+    """Whether somebody plays against the agent."""
 
 
 class Rules(Protocol[S]):
@@ -86,6 +88,10 @@ class RuledWorld(Generic[S]):
     @property
     def chance(self) -> bool:
         return self.rules.about.chance
+
+    @property
+    def contested(self) -> bool:
+        return self.rules.about.contested
 
     def reset(self, seed: int) -> str:
         state, observation = self.rules.begin(checked(seed))

@@ -3,7 +3,8 @@
 Arms: reward alone; transition alone; both, which is reward and all that the world answers, foretelling weighed by
 what it gains; both with selection; the naive loss on all that was observed; and, where a world is one turn, TRL's
 GRPOTrainer on the same prior, as somebody else's reward alone. Where answers say what would have been right, two arms
-more tell what of `both` it is that helps: foretelling the answers, or doing what they name.
+more tell what of `both` it is that helps: foretelling the answers, or doing what they name. In a game, where both
+imitate whoever won, one more imitates its own wins alone, for which outcomes are enough.
 """
 
 from __future__ import annotations
@@ -27,24 +28,16 @@ from liveoak.lab.lives.tables import (
     score_lines,
     within_outcomes,
 )
-from liveoak.lab.lives.ways import way
+from liveoak.lab.lives.ways import TOGETHER, thorough
 from liveoak.lab.order import Order
 from liveoak.lab.results import Figure, Results, figure
-from liveoak.signals import BalanceSettings
 
 PEER = "trl grpo"
 """The arm of somebody else."""
 OURS = ("reward", "transition", "both", "selected", "naive")
-BALANCED = ("both", "selected")
-"""Arms in which what foretelling weighs is found, as it is in `liveoak live`."""
-PARTS_OF_BOTH = ("foretold", "advice")
-"""Arms of worlds whose observations say what would have been right."""
 Carried = Literal["names", "shows"]
-TOGETHER = 16
-"""Episodes of a round. With few, it is what they tell that is scarce, and not steps."""
-STEPS, PASSES, REPLAY = 4, 4, 1.0
-"""Of every arm, in a round: parts that its episodes are dealt out to, how often, and past episodes for each fresh one.
-Two steps of 32 episodes had been so few that what was known made no difference (docs/decisions/026-advice.md)."""
+PARTS_OF_BOTH: Mapping[Carried, tuple[str, ...]] = {"names": ("foretold", "advice"), "shows": ("own wins",)}
+"""Arms that tell what of `both` it is that helps, by what observations say that an outcome does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +59,7 @@ class Place:
 
     @property
     def arms(self) -> tuple[str, ...]:
-        return (*OURS, *(PARTS_OF_BOTH if self.carries else ()), *((PEER,) if self.one_turn else ()))
+        return (*OURS, *(PARTS_OF_BOTH[self.carries] if self.carries else ()), *((PEER,) if self.one_turn else ()))
 
     def of_seed(self, seed: int) -> dict[str, Any]:
         """Options of a seed."""
@@ -78,7 +71,7 @@ HOUSE, TRIP = {"rooms": 6, "doors": 3}, {"miles": 1, "tools": 8}
 PLACES = (
     Place(name="rooms", world="rooms", options={**HOUSE, "advice": True}, carries="names"),
     Place(name="journey", world="journey", options={**TRIP, "advice": True}, carries="names"),
-    Place(name="nim", world="nim", options=NIM, episodes=320, carries="shows", ruled=False),
+    Place(name="nim", world="nim", options=NIM, carries="shows", ruled=False),
     Place(name="rooms without advice", world="rooms", options=HOUSE, episodes=480),
     Place(name="bandit", world="bandit", options={"pulls": 1}, episodes=320, one_turn=True),
 )
@@ -96,9 +89,7 @@ def lives(seeds: range, *, quick: bool) -> tuple[dict[str, Life], dict[str, tupl
         for place in PLACES:
             for arm in place.arms:
                 name = f"{place.name}, {arm}, seed {seed}"
-                balance = BalanceSettings() if arm in BALANCED else None
-                settings = way("reward" if arm == PEER else arm)
-                settings = replace(settings, balance=balance, parts=STEPS, passes=PASSES, replay=REPLAY)
+                settings = thorough("reward" if arm == PEER else arm)
                 life = Life(
                     world=place.world,
                     options=place.of_seed(seed),

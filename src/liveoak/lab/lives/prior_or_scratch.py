@@ -14,13 +14,13 @@ from liveoak.lab.lives.curves import crossing, threshold_between
 from liveoak.lab.lives.life import Figures, Life, Stage, live
 from liveoak.lab.lives.running import figures_by_arm, finished, run_lives, world_scores
 from liveoak.lab.lives.tables import Table, curve_of, paired, score_lines
-from liveoak.lab.lives.ways import way
+from liveoak.lab.lives.ways import TOGETHER, thorough
 from liveoak.lab.order import Order
 from liveoak.lab.results import Figure, Results, figure, figure_over
 
 PLACES: Mapping[str, tuple[Mapping[str, Any], int]] = {
-    "nim": ({"heaps": 3, "stones": 2, "opponent": "perfect", "record": True}, 1024),
-    "rooms": ({"rooms": 4, "advice": True}, 1024),
+    "nim": ({"heaps": 3, "stones": 2, "opponent": "perfect", "record": True}, 640),
+    "rooms": ({"rooms": 4, "advice": True}, 480),
 }
 """Options and episodes: a game with an exact solver, and a world of text."""
 SHARE = 0.8
@@ -48,7 +48,7 @@ def lives(seeds: range, *, quick: bool) -> tuple[dict[str, Life], dict[str, tupl
     """Every cell by the name of its part, and which world, arm and seed it is."""
     cells: dict[str, Life] = {}
     names: dict[str, tuple[str, str, int]] = {}
-    settings = way("both")
+    settings = thorough("both")
     for seed in seeds:
         for place, (options, episodes) in PLACES.items():
             for arm, beginning in BEGINNINGS.items():
@@ -62,6 +62,7 @@ def lives(seeds: range, *, quick: bool) -> tuple[dict[str, Life], dict[str, tupl
                         Stage(settings=settings if beginning.learns else None, episodes=64 if quick else episodes),
                     ),
                     seed=seed,
+                    together=TOGETHER,
                     shown=min(32, beginning.shown) if quick else beginning.shown,
                     skill=beginning.skill,
                     readings=2 if quick else 6,

@@ -46,6 +46,7 @@ class Match:
             turns=-(-self.game.longest // 2),
             rewards=(-1.0, 1.0),
             forfeit=-1.0,
+            contested=True,
             # A perfect opponent's moves are drawn too, but whichever it is, the result is the same.
             chance=self.opponent != "perfect",
         )
