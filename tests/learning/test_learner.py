@@ -264,6 +264,24 @@ def test_of_a_contest_what_won_is_imitated_whoever_won(engine: Engine):
     assert Learner(engine, settings).learn(pair()).steps == 0
 
 
+def test_what_it_is_sure_to_do_is_not_imitated_once_more(engine: Engine):
+    won, lost = (replace(one, contested=True) for one in pair())
+    settings = replace(SMALL, rate=3e-2, reward=False, transition="off", advice=False, winners=1.0)
+    learner = Learner(engine, replace(settings, sure=1.0))
+    likely = 0.0
+    for _ in range(40):
+        learner.learn([won, lost])
+        likely = math.exp(-chance(engine, learner, won, 2))
+        if likely > 0.1:
+            break
+    assert 0.1 < likely < 0.999
+    for sure, steps in ((likely - 0.01, 0), (likely + 0.01, 1)):
+        again = Learner(engine, replace(settings, sure=sure), slot=learner.slot, memory=learner.memory)
+        assert min(1, again.learn([won, lost]).steps) == steps
+    with pytest.raises(BadSettings, match="probability"):
+        replace(settings, sure=0.0)
+
+
 BALANCED = replace(ARMS["both"], balance=BalanceSettings(steps=2, margin=0.0))
 VALUED = replace(ARMS["reward"], rewarded=RewardSettings(baseline="value"))
 CONTESTING = replace(ARMS["winners"], winners=0.5)

@@ -14,8 +14,9 @@ from liveoak.signals import BalanceSettings, RewardSettings, StandingSettings, T
 Transition = Literal["off", "answers", "selected", "naive"]
 """What is learned of the world's answers. `answers`: those to an action, evenly. `selected`: of those, what is left to
 learn, by a reference. `naive`: all that is observed, in one mean with the agent's own tokens."""
-WINNERS = 3.0
-"""Of either side that are imitated for each fresh contest, where winners are (docs/decisions/030-winners.md)."""
+WINNERS, SURE = 6.0, 0.9
+"""Of either side that are drawn for each fresh contest, where winners are imitated, and how likely something is that
+is left as it is (docs/decisions/030-winners.md)."""
 EVERYBODYS = frozenset({Origin.ACTED, Origin.DEMONSTRATED})
 
 
@@ -55,8 +56,11 @@ class LearnerSettings:
     passes: int = 1
     """How often each episode is learned from when it is fresh."""
     winners: float = 0.0
-    """In contests, imitated for each fresh episode: so many of the agent's own that it won, and as many moves of rivals
-    who won. 0: none."""
+    """In contests, drawn to be imitated for each fresh episode: so many of the agent's own that it won, and as many
+    moves of rivals who won. 0: none."""
+    sure: float = SURE
+    """Of those, what the agent does with at least this probability, token by token, is not imitated once more: who is
+    sure tries nothing else."""
     rivals: bool = True
     """Whether rivals' moves are among them; else the agent's own episodes alone."""
     replay: float = 0.0
@@ -72,6 +76,8 @@ class LearnerSettings:
             raise BadSettings(f"{self!r}: expected rank, parts and passes >= 1, rate > 0 and remembered >= 0")
         if min(self.weight, self.winners, self.replay, self.anchor) < 0:
             raise BadSettings(f"{self!r}: expected weight, winners, replay and anchor >= 0")
+        if not 0 < self.sure <= 1:
+            raise BadSettings(f"what is sure has a probability above 0 and at most 1: {self.sure!r}")
         if self.renewed is not None and self.renewed < 2:
             raise BadSettings(f"a teacher renewed every {self.renewed!r} calls follows its student: expected 2 or more")
         if not (self.reward or self.transition != "off" or self.imitation or self.advice or self.distillation):

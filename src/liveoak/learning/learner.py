@@ -6,6 +6,7 @@ counts, what of the past is repeated, and what is remembered from one call to th
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from liveoak.learning.lived import Lived, by_window
 from liveoak.learning.memory import Memory, load_state, save_state
 from liveoak.learning.objective import ANCHOR, REWARD, TRANSITION, Example
 from liveoak.learning.reservoir import Reservoir
-from liveoak.learning.scoring import costs
+from liveoak.learning.scoring import costs, demonstration_costs
 from liveoak.learning.trying import gains, heeding
 from liveoak.learning.update import Step, Stride, Update, mean_losses, step_together
 from liveoak.learning.winning import Wins
@@ -252,10 +253,13 @@ class Learner:
         return found
 
     def _won(self, wins: Wins, episodes: Sequence[Lived]) -> list[Lived]:
-        """What this call imitates of those who won."""
+        """What this call imitates of those who won: of some, what the agent is not sure to do already."""
         contests = sum(one.contested for one in episodes)
         count = round(self.settings.winners * contests)
-        return wins.some(count, rivals=self.settings.rivals) if count else []
+        drawn = wins.some(count, rivals=self.settings.rivals) if count else []
+        doubt = -math.log(self.settings.sure)
+        found = demonstration_costs(self.engine, self.slot, drawn)
+        return [one for one, own in zip(drawn, found, strict=True) if any(cost > doubt for cost in own.values())]
 
     def _trust(self, standing: Standing, source: Source | None) -> float:
         return 1.0 if source is None or self.settings.standing is None else standing.weight(source)

@@ -50,9 +50,13 @@ def answer_loss(engine: Engine, slot: Slot | None, lived: Sequence[Lived]) -> fl
 
 def demonstration_loss(engine: Engine, slot: Slot | None, lived: Sequence[Lived]) -> float | None:
     """Nats per demonstrated token: how far the agent is from whoever showed it. None: nothing was shown."""
-    return _mean(
-        costs(engine, slot, lived, [tuple(places_of(one.episode.rendered, Origin.DEMONSTRATED)) for one in lived])
-    )
+    return _mean(demonstration_costs(engine, slot, lived))
+
+
+def demonstration_costs(engine: Engine, slot: Slot | None, lived: Sequence[Lived]) -> list[dict[int, float]]:
+    """For each episode, -log p in nats of its demonstrated tokens, under the weights of `slot`."""
+    shown = [tuple(places_of(one.episode.rendered, Origin.DEMONSTRATED)) for one in lived]
+    return costs(engine, slot, lived, shown)
 
 
 def _answers(lived: Lived) -> tuple[int, ...]:
