@@ -15,8 +15,8 @@ LIVES = (
     _measure(
         "episodes_ratio_both_vs_reward",
         "ratio",
-        "episodes to the threshold with reward and transition over reward alone, on the worst world whose observations "
-        "say more than outcomes do; a life that never got there counts with its whole length",
+        "episodes to the threshold with reward and all that the world answers over reward alone, on the worst world "
+        "whose observations say more than outcomes do; a life that never got there counts with its whole length",
         better="lower",
         threshold=0.5,
     ),
