@@ -14,9 +14,8 @@ from liveoak.signals import BalanceSettings, RewardSettings, StandingSettings, T
 Transition = Literal["off", "answers", "selected", "naive"]
 """What is learned of the world's answers. `answers`: those to an action, evenly. `selected`: of those, what is left to
 learn, by a reference. `naive`: all that is observed, in one mean with the agent's own tokens."""
-WINNERS, SURE = 6.0, 0.9
-"""Of either side that are drawn for each fresh contest, where winners are imitated, and how likely something is that
-is left as it is (docs/decisions/030-winners.md)."""
+WINNERS = 6.0
+"""Of either side that are drawn for each fresh contest, where winners are (docs/decisions/030-winners.md)."""
 EVERYBODYS = frozenset({Origin.ACTED, Origin.DEMONSTRATED})
 
 
@@ -58,9 +57,10 @@ class LearnerSettings:
     winners: float = 0.0
     """In contests, drawn to be imitated for each fresh episode: so many of the agent's own that it won, and as many
     moves of rivals who won. 0: none."""
-    sure: float = SURE
-    """Of those, what the agent does with at least this probability, token by token, is not imitated once more: who is
-    sure tries nothing else."""
+    winning: float = 3.0
+    """What imitating them weighs against a reward signal of 1."""
+    sure: float = 0.9
+    """A token of theirs with at least this probability is left as it is: who is sure tries nothing else."""
     rivals: bool = True
     """Whether rivals' moves are among them; else the agent's own episodes alone."""
     replay: float = 0.0
@@ -74,8 +74,8 @@ class LearnerSettings:
     def __post_init__(self) -> None:
         if not (self.rank >= 1 and self.rate > 0 and self.parts >= 1 and self.passes >= 1 and self.remembered >= 0):
             raise BadSettings(f"{self!r}: expected rank, parts and passes >= 1, rate > 0 and remembered >= 0")
-        if min(self.weight, self.winners, self.replay, self.anchor) < 0:
-            raise BadSettings(f"{self!r}: expected weight, winners, replay and anchor >= 0")
+        if min(self.weight, self.winners, self.winning, self.replay, self.anchor) < 0:
+            raise BadSettings(f"{self!r}: expected weight, winners, winning, replay and anchor >= 0")
         if not 0 < self.sure <= 1:
             raise BadSettings(f"what is sure has a probability above 0 and at most 1: {self.sure!r}")
         if self.renewed is not None and self.renewed < 2:

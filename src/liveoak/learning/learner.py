@@ -173,7 +173,7 @@ class Learner:
             if (told := _advisor_of(one)) is not None and self._imitates(told):
                 own.append((heeded(one.episode, self._trust(standing, told)), None))
             made.append([*_examples(one, own), *taught[place]])
-        made += [_examples(one, [(imitation(one.episode.rendered, 1.0, "winners"), None)]) for one in won]
+        made += map(self._as_won, won)
         worlds = [one.world for one in (*episodes, *repeated, *won)]
         done = self._steps(made, worlds, len(episodes), rng, balanced)
         worths = [worth for one in episodes if (worth := one.worth) is not None]
@@ -257,9 +257,17 @@ class Learner:
         contests = sum(one.contested for one in episodes)
         count = round(self.settings.winners * contests)
         drawn = wins.some(count, rivals=self.settings.rivals) if count else []
-        doubt = -math.log(self.settings.sure)
         found = demonstration_costs(self.engine, self.slot, drawn)
-        return [one for one, own in zip(drawn, found, strict=True) if any(cost > doubt for cost in own.values())]
+        return [one for one, own in zip(drawn, found, strict=True) if any(cost > self._enough for cost in own.values())]
+
+    @property
+    def _enough(self) -> float:
+        """What may be left of the surprise at a winner's token, in nats."""
+        return -math.log(self.settings.sure)
+
+    def _as_won(self, one: Lived) -> list[Example]:
+        credit = imitation(one.episode.rendered, self.settings.winning, "winners")
+        return [replace(example, enough=self._enough) for example in _examples(one, [(credit, None)])]
 
     def _trust(self, standing: Standing, source: Source | None) -> float:
         return 1.0 if source is None or self.settings.standing is None else standing.weight(source)

@@ -50,6 +50,8 @@ class Example:
     top: TopK | None = None
     sampled: tuple[float, ...] = ()
     proximal: tuple[float, ...] = ()
+    enough: float = 0.0
+    """Nats: a loss of no more has no gradient. Who imitates until nothing is left to doubt tries nothing else."""
 
 
 def normalisers(examples: Sequence[Example]) -> dict[str, float]:
@@ -85,6 +87,8 @@ def summed(examples: Sequence[Example], each: Sequence[Tensor]) -> dict[str, Ten
     sums: dict[str, Tensor] = {}
     for example, own in zip(examples, each, strict=True):
         credit = torch.tensor(example.credit, dtype=own.dtype, device=own.device)
+        if example.enough:
+            own = own.clamp_min(example.enough)
         sums[example.signal] = sums.get(example.signal, own.new_zeros(())) + (credit * own).sum()
     return sums
 
