@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from liveoak.errors import LearningError
-from liveoak.learning.objective import ANCHOR, Example, losses, normalisers, total
+from liveoak.learning.objective import ANCHOR, Example, cut, losses, normalisers, total
 
 
 def example(signal: str, targets: tuple[int, ...], credit: tuple[float, ...] | None = None) -> Example:
@@ -43,6 +44,22 @@ def test_imitation_is_the_mean_surprise_of_its_targets():
 def test_credit_weighs_and_the_number_of_tokens_normalises():
     found = objective([example("imitation", (0, 2), (3.0, 1.0))], LOGITS)
     assert found.item() == pytest.approx((3 * math.log(2) + math.log(4 / 3)) / 2)
+
+
+def test_what_is_likely_enough_costs_what_enough_does_and_pulls_nowhere():
+    # The targets' probabilities are 1/2 and 3/4: with 0.6 enough, the second is.
+    logits = LOGITS.clone().requires_grad_()
+    held = replace(example("winners", (0, 2)), enough=-math.log(0.6))
+    found = objective([held], logits)
+    found.backward()
+    assert found.item() == pytest.approx((math.log(2) - math.log(0.6)) / 2)
+    plain = LOGITS.clone().requires_grad_()
+    objective([example("winners", (0, 2))], plain).backward()
+    assert logits.grad is not None and plain.grad is not None
+    assert torch.equal(logits.grad[0], plain.grad[0]) and not logits.grad[1].any()
+    # The same example where it comes in two slices.
+    pieces = [cut(held, 0, 1), cut(held, 1, 2)]
+    assert objective(pieces, LOGITS).item() == pytest.approx(found.item())
 
 
 def test_small_credit_stays_small():

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from liveoak.errors import WorldError
-from liveoak.worlds import Guarded, Step, check, expert, play, world
+from liveoak.worlds import Contested, Guarded, Step, check, expert, play, world
 
 
 class Hostile:
@@ -195,6 +195,15 @@ def test_a_world_apart_lives_the_same_episode_and_is_pickled_in_the_middle():
             for action, step in plain.deeds:
                 assert copy.step(action) == step
         assert guarded.step(plain.deeds[0][0]) == plain.deeds[0][1]
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize(("name", "contested"), [("nim", True), ("rooms", False)])
+def test_whether_somebody_plays_against_the_agent_is_known_behind_a_guard(name: str, contested: bool, apart: bool):
+    plain = world(name)
+    assert isinstance(plain, Contested) and plain.contested is contested
+    with Guarded(partial(world, name), apart=apart) as guarded:
+        assert isinstance(guarded, Contested) and guarded.contested is contested
 
 
 def test_a_guard_that_is_dropped_leaves_no_thread():

@@ -134,6 +134,7 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("strange expert", {"expert": lambda inner: "z"}, "the expert says 'z'"),
     ("no name", {"name": ""}, "name ''"),
     ("rewards", {"rewards": (1.0, 0.0)}, "greater or equal most"),
+    ("contested by name", {"contested": "the opponent"}, "contested 'the opponent'"),
     ("negative seeds", {"reset": lambda inner, seed: inner.reset(abs(seed))}, r"reset\(-1\) began an episode"),
     ("not picklable", {"instructions": lambda inner: "x"}, "Pickled in mid-episode"),
 ]

@@ -17,7 +17,7 @@ from typing import Any
 from liveoak.errors import WorldError
 from liveoak.worlds.answers import observation_fault, step_fault
 from liveoak.worlds.episodes import guessing
-from liveoak.worlds.protocol import Choices, Imagined, Known, Step, World
+from liveoak.worlds.protocol import Choices, Contested, Imagined, Known, Step, World
 
 Factory = Callable[[], World]
 BAD_ACTIONS = ("", " ", "no such action", "\x00", "é€\u2028", "1e999", "-1", "x" * 2000)
@@ -63,6 +63,8 @@ def _describes_itself(factory: Factory, seeds: Sequence[int]) -> str | None:
         return f"name {world.name!r}, instructions {world.instructions!r}"
     if not (math.isfinite(least) and math.isfinite(most) and least <= most):
         return f"rewards {world.rewards!r}; expected a finite least and a greater or equal most"
+    if isinstance(world, Contested) and world.contested not in (True, False):
+        return f"contested {world.contested!r}; expected whether somebody plays against the agent"
     return None if world.turns >= 1 else f"turns {world.turns!r}; expected 1 or more"
 
 
